@@ -1,0 +1,234 @@
+"""Wire contracts shared by the client, the gateway and the three services. Pixels, x right, y down, throughout."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from dtwinseger.problems import ProblemDetails
+from dtwinseger.twin.mask import BBox, Mask
+from dtwinseger.twin.model import Granularity, TwinRow
+from dtwinseger.twin.path import Index, Step
+
+MAX_BODY_BYTES = 20_000_000
+MAX_PIXELS = 40_000_000
+MAX_QUERY_CHARACTERS = 2_000
+TIMEOUT_HEADER = "X-Timeout-Ms"  # what remains of the caller's deadline
+REQUEST_ID_HEADER = "X-Request-Id"
+
+Level = Literal["part", "object"]  # group granularity is answered from the object level
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Contract(BaseModel):
+    """Immutable; unknown fields are an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ProposalOptions(Contract):
+    """Section 3.1. A null threshold takes the value that the served checkpoint recommends."""
+
+    strategy: Literal["hierarchical", "everything"] = "hierarchical"
+    points_per_side: Annotated[int, Field(ge=4, le=64)] = 32
+    iou_threshold: Share | None = None  # on the predicted IoU; 0.88 for SAM's own checkpoints
+    overlap_threshold: Share = 0.7  # part level: pairwise mask IoU above which the lesser mask goes
+    containment_threshold: Share = 0.8  # object level, Eq. 3: |M ∩ K| / |M| above which M goes
+    rounds: Annotated[int, Field(ge=1)] | None = None  # Eq. 3 for this many kept masks; null is for all of them
+    max_area_percent: Annotated[float, Field(gt=0, le=100)] = 95.0  # a larger proposal is background
+    min_area: Annotated[int, Field(ge=0)] | None = None  # pixels; null is 0.02 % of the image
+    max_masks: Annotated[int, Field(ge=1, le=200)] = 100  # kept by predicted IoU
+
+
+class SemanticsOptions(Contract):
+    """Eq. 4."""
+
+    source: Literal["vlm"] = "vlm"
+    prompting: Literal["system"] = "system"
+    scope: Literal["query", "image"] = "query"  # image leaves the query out, so the twin serves any query
+
+
+class ReasoningOptions(Contract):
+    """Eqs. 6-9."""
+
+    mode: Literal["auto", "zero_shot"] = "auto"
+
+
+class SegmentOptions(Contract):
+    """`options` of `POST /segment`; every field is optional."""
+
+    granularity: Literal["auto", "group", "object", "part"] = "auto"
+    proposals: ProposalOptions = ProposalOptions()
+    semantics: SemanticsOptions = SemanticsOptions()
+    reasoning: ReasoningOptions = ReasoningOptions()
+    mask_format: Literal["rle", "png"] = "rle"
+
+
+class EngineUsage(Contract):
+    """Calls to one engine and the tokens that it counted."""
+
+    calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def __add__(self, other: "EngineUsage") -> "EngineUsage":
+        return EngineUsage(
+            calls=self.calls + other.calls,
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+        )
+
+
+class Usage(Contract):
+    """What a request cost. `cost_usd` is null where no price is configured."""
+
+    vlm: EngineUsage = EngineUsage()
+    llm: EngineUsage = EngineUsage()
+    cost_usd: float | None = None
+
+
+class PngMask(Contract):
+    """A mask as a PNG of 0 and 255, base64."""
+
+    size: tuple[int, int]  # height, width
+    png: str
+
+
+class SegmentedObject(Contract):
+    """One of the objects that answer the query."""
+
+    index: Index
+    semantic: str | None
+    bbox: BBox
+    area_percent: float
+    confidence: float | None
+    mask: Mask | PngMask
+
+
+class SegmentResult(Contract):
+    """The answer of `POST /segment`. `indices` [] is an answer: nothing in the image fits."""
+
+    twin_id: str
+    query: str
+    granularity: Granularity
+    indices: tuple[Index, ...]
+    mask: Mask | PngMask  # union of the chosen objects
+    objects: tuple[SegmentedObject, ...]
+    path: tuple[Step, ...]
+    usage: Usage
+    timings_ms: dict[str, float]
+    cached: tuple[str, ...] = ()  # stages that the store answered
+    warnings: tuple[str, ...] = ()
+
+
+# --- perception: POST /v1/proposals, multipart: image, options (ProposalsRequest as JSON) ---
+
+
+class ProposalsRequest(Contract):
+    levels: Annotated[tuple[Level, ...], Field(min_length=1)] = ("object",)
+    options: ProposalOptions = ProposalOptions()
+
+
+class Proposal(Contract):
+    """A candidate mask. `point` is the prompt that made it."""
+
+    mask: Mask
+    predicted_iou: float
+    point: tuple[float, float]
+
+
+class ProposalsResponse(Contract):
+    width: int
+    height: int
+    levels: dict[Level, tuple[Proposal, ...]]  # each by area, largest first
+    options: ProposalOptions  # as resolved: no nulls but `rounds`
+    model: str  # name and content hash of the checkpoint
+    timings_ms: dict[str, float]
+    warnings: tuple[str, ...] = ()
+
+
+# --- semantics: POST /v1/granularity and /v1/semantics, multipart: image, request (JSON) ---
+
+
+class GranularityRequest(Contract):
+    query: str
+
+
+class GranularityResponse(Contract):
+    """Eq. 1."""
+
+    granularity: Granularity
+    reason: str
+    model: str
+    prompts: str  # SHA-256 of the prompt
+    usage: EngineUsage
+
+
+class DescribedMask(Contract):
+    """A mask to describe, under the index that the answer will carry."""
+
+    index: Index
+    mask: Mask
+
+
+class SemanticsRequest(Contract):
+    query: str | None  # null for scope `image`
+    masks: tuple[DescribedMask, ...]
+    options: SemanticsOptions = SemanticsOptions()
+
+
+class Semantics(Contract):
+    """What the VLM says of one mask (Eq. 4)."""
+
+    semantic: Annotated[str, Field(min_length=1, max_length=500)]
+    category: Annotated[str, Field(min_length=1, max_length=100)]
+    attributes: Annotated[tuple[str, ...], Field(max_length=20)] = ()
+    relevance: Share = 0.0
+
+
+class SemanticsLine(Contract):
+    """A line of the NDJSON answer: one mask described, or its error, in any order."""
+
+    kind: Literal["semantics"] = "semantics"
+    index: Index
+    semantics: Semantics | None = None
+    error: ProblemDetails | None = None
+
+
+class SemanticsEnd(Contract):
+    """The closing line. A stream without it was cut."""
+
+    kind: Literal["end"] = "end"
+    model: str
+    prompts: str
+    usage: EngineUsage
+
+
+# --- reasoner: POST /v1/reason, JSON ---
+
+
+class ReasonRequest(Contract):
+    query: str
+    objects: tuple[TwinRow, ...]
+    options: ReasoningOptions = ReasoningOptions()
+
+
+class ReasonResponse(Contract):
+    """Eqs. 6-9; the path obeys `dtwinseger.twin.path.violations`."""
+
+    indices: tuple[Index, ...]
+    path: tuple[Step, ...]
+    confidence: dict[Index, float]
+    model: str
+    prompts: str
+    usage: EngineUsage
+    warnings: tuple[str, ...] = ()
+
+
+class ServiceInfo(Contract):
+    """`GET /v1/info` of every service: what cache keys and provenance need to know before a request."""
+
+    service: str
+    version: str
+    models: dict[str, str]  # role -> name and version
+    prompts: str = ""  # SHA-256 over the prompts that the service uses
+    settings: dict[str, Any] = Field(default_factory=dict)  # what changes results, and nothing secret

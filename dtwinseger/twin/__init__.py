@@ -1,0 +1,36 @@
+"""The digital twin: objects with masks, geometry, relations and semantics (DTwinSeger, section 3.1)."""
+
+from dtwinseger.twin.mask import Mask
+from dtwinseger.twin.model import (
+    Answer,
+    DigitalTwin,
+    Granularity,
+    ImageInfo,
+    Provenance,
+    Relation,
+    TwinObject,
+    TwinRow,
+)
+from dtwinseger.twin.path import Decision, Step, violations
+from dtwinseger.twin.relations import PREDICATES, relate
+from dtwinseger.twin.text import render_answer, render_twin, spatial
+
+__all__ = [
+    "PREDICATES",
+    "Answer",
+    "Decision",
+    "DigitalTwin",
+    "Granularity",
+    "ImageInfo",
+    "Mask",
+    "Provenance",
+    "Relation",
+    "Step",
+    "TwinObject",
+    "TwinRow",
+    "relate",
+    "render_answer",
+    "render_twin",
+    "spatial",
+    "violations",
+]

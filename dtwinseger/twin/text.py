@@ -1,0 +1,61 @@
+"""The twin and its answer as the text that the LLM reads and writes (Eqs. 5-9).
+
+One deterministic function each way, shared by the trainer and the reasoner: what a model learned from is, byte for
+byte, what it is asked with.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dtwinseger.twin.model import Relation, TwinRow
+from dtwinseger.twin.path import Step
+
+_WORDS = {"left_of": "left of", "right_of": "right of", "next_to": "next to"}
+
+
+def spatial(
+    centroid: tuple[float, float],
+    size: tuple[int, int],
+    relations: Sequence[Relation],
+    names: Mapping[int, str],
+) -> str:
+    """Place and relations in words: "at the left; left of 2 (laptop), inside 5 (desk)".
+
+    centroid: x, y in pixels. size: (height, width) of the image. names: index -> what to call the object.
+    """
+    height, width = size
+    x, y = centroid
+    vertical = "top" if y < height / 3 else "bottom" if y >= height * 2 / 3 else ""
+    horizontal = "left" if x < width / 3 else "right" if x >= width * 2 / 3 else ""
+    place = " ".join(word for word in (vertical, horizontal) if word)
+    told = ", ".join(
+        f"{_WORDS.get(r.predicate, r.predicate)} {r.target} ({names[r.target]})" for r in relations
+    )
+    return f"{'at the ' + place if place else 'in the center'}{'; ' + told if told else ''}"
+
+
+def render_twin(objects: Sequence[TwinRow]) -> str:
+    """The twin without its masks, compact JSON as in Eq. 5, one object a line, in index order."""
+    rows = [
+        _compact(
+            {
+                "index": o.index,
+                "semantic": o.semantic,
+                "bbox": o.bbox,
+                "area_percent": o.area_percent,
+                "spatial": o.spatial,
+            }
+        )
+        for o in sorted(objects, key=lambda o: o.index)
+    ]
+    return "[" + ",\n".join(rows) + "]"
+
+
+def render_answer(path: Sequence[Step], indices: Sequence[int]) -> str:
+    """The answer as the LLM writes it: one JSON object, path first, indices last (Eqs. 7-9)."""
+    return _compact({"path": [step.model_dump() for step in path], "indices": list(indices)})
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
