@@ -58,7 +58,10 @@ def reask(answer: str, error: str) -> list[Message]:
     """What follows an invalid answer, once."""
     return [
         {"role": "assistant", "content": answer},
-        {"role": "user", "content": f"That answer is not valid: {error}. Answer again, with the JSON object alone."},
+        {
+            "role": "user",
+            "content": f"That answer is not valid: {error}. Answer again, with the JSON object alone.",
+        },
     ]
 
 
@@ -67,4 +70,7 @@ def _text(text: str) -> dict[str, Any]:
 
 
 def _image(png: bytes) -> dict[str, Any]:
-    return {"type": "image_url", "image_url": {"url": "data:image/png;base64," + base64.b64encode(png).decode()}}
+    return {
+        "type": "image_url",
+        "image_url": {"url": "data:image/png;base64," + base64.b64encode(png).decode()},
+    }

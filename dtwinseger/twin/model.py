@@ -1,19 +1,18 @@
 """The digital twin as data: what is stored, shown, and handed from stage to stage."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from dtwinseger.twin.mask import BBox, Mask
 from dtwinseger.twin.path import Index, Step
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
 
 Granularity = Literal["group", "object", "part"]
-Predicate = Literal[
-    "inside", "surrounding", "overlapping", "left_of", "right_of", "above", "below", "next_to"
-]
+Predicate = Literal["inside", "surrounding", "overlapping", "left_of", "right_of", "above", "below", "next_to"]
+
 
 class TwinModel(BaseModel):
     """Immutable; an unknown field is an error, so that a misspelled one cannot pass for a missing one."""

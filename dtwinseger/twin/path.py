@@ -57,9 +57,11 @@ def violations(path: Sequence[Step], indices: Sequence[int], objects: Sequence[i
             found.append(f"{where} decides on {unknown}, which are not {source}")
         if (missing := sorted(set(before) - set(decided))) and step.otherwise is None:
             found.append(f"{where} does not decide on {missing} and gives no reason in `otherwise`")
-        for decision in step.decisions:
-            if not decision.keep and decision.semantic is not None:
-                found.append(f"{where} drops object {decision.index} and yet refines its semantic")
+        found += [
+            f"{where} drops object {decision.index} and yet refines its semantic"
+            for decision in step.decisions
+            if not decision.keep and decision.semantic is not None
+        ]
         before = sorted(set(step.kept) & set(before))
     if path and list(indices) != before:
         found.append(f"indices are {list(indices)} but the last step kept {before}")

@@ -83,10 +83,10 @@ def relate(masks: Sequence[Mask], centroids: NDArray[np.float64]) -> list[tuple[
             for b in nearest
             if not table["inside"][a, b]
             for predicate in ("left_of", "right_of", "above", "below", "next_to")
-            if table[predicate][a, b]  # type: ignore[index]
+            if table[predicate][a, b]
         ]
         chosen = (contained + overlap + placed)[:RELATIONS_PER_OBJECT]
-        related.append(tuple(Relation(predicate=p, target=b + 1) for p, b in chosen))  # type: ignore[arg-type]
+        related.append(tuple(Relation(predicate=p, target=b + 1) for p, b in chosen))
     return related
 
 
@@ -109,7 +109,8 @@ def _box_gaps(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
     x1, y1, x2, y2 = boxes.T
     dx = np.maximum(x1[:, None] - x2[None, :], x1[None, :] - x2[:, None]).clip(min=0)
     dy = np.maximum(y1[:, None] - y2[None, :], y1[None, :] - y2[:, None]).clip(min=0)
-    return np.hypot(dx, dy)
+    gaps: NDArray[np.float64] = np.hypot(dx, dy)
+    return gaps
 
 
 def _something_between(near: Matrix, centroids: NDArray[np.float64], boxes: NDArray[np.float64]) -> Matrix:

@@ -29,9 +29,7 @@ def spatial(
     vertical = "top" if y < height / 3 else "bottom" if y >= height * 2 / 3 else ""
     horizontal = "left" if x < width / 3 else "right" if x >= width * 2 / 3 else ""
     place = " ".join(word for word in (vertical, horizontal) if word)
-    told = ", ".join(
-        f"{_WORDS.get(r.predicate, r.predicate)} {r.target} ({names[r.target]})" for r in relations
-    )
+    told = ", ".join(f"{_WORDS.get(r.predicate, r.predicate)} {r.target} ({names[r.target]})" for r in relations)
     return f"{'at the ' + place if place else 'in the center'}{'; ' + told if told else ''}"
 
 

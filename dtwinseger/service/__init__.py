@@ -1,0 +1,1 @@
+"""Plumbing that the four deployables share."""

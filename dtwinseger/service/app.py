@@ -1,0 +1,107 @@
+"""The app factory of the four deployables: problems, middleware, health, metrics, logs.
+
+Each deployable's `app.py` has a function `create() -> FastAPI`, run by `uvicorn --factory PACKAGE.app:create`.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
+
+from dtwinseger import __version__
+from dtwinseger.problems import MEDIA_TYPE, Problem, ProblemCode
+from dtwinseger.service.middleware import BodyLimit, RequestContext, count_problem, request_id
+
+log = structlog.get_logger()
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+Readiness = Callable[[FastAPI], Awaitable[Mapping[str, str]]]  # what is needed -> "ok", or what is wrong with it
+
+
+def create_app(name: str, *, lifespan: Lifespan, readiness: Readiness, log_level: str = "info") -> FastAPI:
+    """A FastAPI app that answers every error as a problem and has /livez, /readyz and /metrics.
+
+    `readiness` is asked on each /readyz; anything but "ok" makes it 503.
+    """
+    configure_logs(log_level)
+    app = FastAPI(title=f"dtwinseger {name}", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+
+    async def answer(request: Request, error: Exception) -> Response:
+        problem = as_problem(error)
+        count_problem(name, problem)
+        return problem_response(problem)
+
+    for kind in (Problem, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, answer)
+
+    @app.get("/livez", include_in_schema=False)
+    async def livez() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/readyz", include_in_schema=False)
+    async def readyz() -> Response:
+        needs = dict(await readiness(app))
+        ready = all(state == "ok" for state in needs.values())
+        body = {"status": "ok" if ready else "unready", "needs": needs}
+        return JSONResponse(body, status_code=200 if ready else 503)
+
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    app.add_middleware(BodyLimit, service=name)
+    app.add_middleware(RequestContext, service=name)  # added last: outermost
+    return app
+
+
+def as_problem(error: Exception) -> Problem:
+    """Any error as a problem; what nobody foresaw is logged whole and told as `internal`."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, RequestValidationError):
+        return _invalid_request(error)
+    if isinstance(error, HTTPException):
+        codes: dict[int, ProblemCode] = {404: "not_found", 413: "image_too_large"}
+        return Problem(codes.get(error.status_code, "invalid_options"), str(error.detail))
+    log.error("request.failed", exc_info=error)
+    return Problem("internal", "something failed that should not have; the logs have it under the request id")
+
+
+def problem_response(problem: Problem) -> Response:
+    """A problem as a response."""
+    headers = {} if problem.retry_after is None else {"Retry-After": str(max(1, round(problem.retry_after)))}
+    body: dict[str, Any] = problem.details(request_id.get()).model_dump()
+    return JSONResponse(body, status_code=problem.status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def configure_logs(level: str) -> None:
+    """JSON lines to stderr, with the request id, for our events and for those of the libraries."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    logging.basicConfig(level=max(number, logging.WARNING), format="%(levelname)s %(name)s %(message)s")
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(),
+    )
+
+
+def _invalid_request(error: RequestValidationError) -> Problem:
+    """The caller's form: the field that is wrong decides the code."""
+    codes: dict[str, ProblemCode] = {"image": "invalid_image", "query": "invalid_query"}
+    first = error.errors()[0]
+    field = str(first["loc"][-1]) if first["loc"] else "body"
+    details = "; ".join(f"{'.'.join(str(p) for p in e['loc'][1:]) or 'body'}: {e['msg']}" for e in error.errors())
+    return Problem(codes.get(field, "invalid_options"), details)

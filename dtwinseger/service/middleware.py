@@ -1,0 +1,119 @@
+"""Pure ASGI middleware: request id, body limit, metrics and the access log line.
+
+BaseHTTPMiddleware hides a client that leaves; these pass `receive` on.
+"""
+
+import re
+import time
+import uuid
+from contextvars import ContextVar
+
+import structlog
+from prometheus_client import Counter, Histogram
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dtwinseger.api import MAX_BODY_BYTES, REQUEST_ID_HEADER
+from dtwinseger.problems import MEDIA_TYPE, Problem
+
+MULTIPART_SLACK = 200_000  # bytes for the form's other fields and its boundaries
+
+log = structlog.get_logger()
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+
+_SECONDS = Histogram(
+    "http_request_seconds",
+    "Time from request to end of response.",
+    ["service", "method", "route", "status"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120),
+)
+_PROBLEMS = Counter("http_problems", "Error responses by problem code.", ["service", "code"])
+_QUIET = {"/livez", "/readyz", "/metrics"}
+
+
+def count_problem(service: str, problem: Problem) -> None:
+    """Count an error response."""
+    _PROBLEMS.labels(service, problem.code).inc()
+
+
+class RequestContext:
+    """Gives each request an id (the caller's, if it is a sane one), logs and times it."""
+
+    def __init__(self, app: ASGIApp, service: str) -> None:
+        self.app = app
+        self.service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
+        identity = given if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given) else uuid.uuid4().hex
+        request_id.set(identity)
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=identity)
+        started = time.perf_counter()
+        status = 499  # nothing was sent: the client left
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = identity
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_id)
+        finally:
+            seconds = time.perf_counter() - started
+            route = getattr(scope.get("route"), "path", "unmatched")
+            _SECONDS.labels(self.service, scope["method"], route, str(status)).observe(seconds)
+            if route not in _QUIET:
+                log.info(
+                    "request.done",
+                    service=self.service,
+                    method=scope["method"],
+                    route=route,
+                    status=status,
+                    ms=round(seconds * 1000, 1),
+                )
+
+
+class BodyLimit:
+    """Answers `image_too_large` once a body passes the limit, whatever its Content-Length claims."""
+
+    def __init__(self, app: ASGIApp, service: str, limit: int = MAX_BODY_BYTES + MULTIPART_SLACK) -> None:
+        self.app = app
+        self.service = service
+        self.limit = limit
+        self._detail = f"the request body is over {limit:,} bytes"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        declared = Headers(scope=scope).get("content-length", "")
+        if declared.isdigit() and int(declared) > self.limit:
+            await self._refuse(send)
+            return
+        received = 0
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self.limit:
+                # FastAPI lets an HTTPException pass through its body parsing; anything else it calls a bad body.
+                raise HTTPException(413, self._detail)
+            return message
+
+        await self.app(scope, counted, send)
+
+    async def _refuse(self, send: Send) -> None:
+        problem = Problem("image_too_large", self._detail)
+        count_problem(self.service, problem)
+        body = problem.details(request_id.get()).model_dump_json().encode()
+        headers = [(b"content-type", MEDIA_TYPE.encode()), (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": problem.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
