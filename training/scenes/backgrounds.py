@@ -55,17 +55,18 @@ def _noise(rng: np.random.Generator, width: int, height: int) -> Floats:
 def _bands(rng: np.random.Generator, width: int, height: int, angle: float, period: float) -> Floats:
     """Bands of 0 and 1 across a direction, with edges softened over a pixel."""
     x, y = _grid(width, height)
-    phase = (x * np.float32(np.cos(angle)) + y * np.float32(np.sin(angle))) / np.float32(period) + np.float32(rng.random())
+    across = x * np.float32(np.cos(angle)) + y * np.float32(np.sin(angle))
+    phase = across / np.float32(period) + np.float32(rng.random())
     triangle = np.abs(2 * (phase - np.floor(phase)) - 1)
     return np.clip((triangle - 0.5) * np.float32(period / 2) + 0.5, 0, 1)
 
 
 def _stripes(rng: np.random.Generator, width: int, height: int) -> Floats:
-    return _bands(rng, width, height, rng.uniform(0, np.pi), rng.uniform(14, 40))
+    return _bands(rng, width, height, rng.uniform(0, np.pi), rng.uniform(0.05, 0.15) * max(width, height))
 
 
 def _checks(rng: np.random.Generator, width: int, height: int) -> Floats:
-    angle, period = rng.uniform(0, np.pi / 2), rng.uniform(24, 56)
+    angle, period = rng.uniform(0, np.pi / 2), rng.uniform(0.1, 0.22) * max(width, height)
     one, other = (_bands(rng, width, height, angle + quarter, period) for quarter in (0, np.pi / 2))
     return one + other - 2 * one * other
 
@@ -76,4 +77,5 @@ def _gradient(rng: np.random.Generator, width: int, height: int) -> Floats:
     return np.asarray(share * x / width + (1 - share) * y / height, np.float32)
 
 
-PATTERNS: tuple[Callable[[np.random.Generator, int, int], Floats], ...] = (_noise, _stripes, _checks, _gradient)
+Pattern = Callable[[np.random.Generator, int, int], Floats]
+PATTERNS: tuple[Pattern, ...] = (_noise, _stripes, _checks, _gradient)

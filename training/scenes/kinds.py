@@ -34,8 +34,8 @@ def disc(x: float, y: float, rx: float, ry: float, start: float = 0, stop: float
 
 
 def rounded(left: float, top: float, right: float, bottom: float, r: float) -> Polygon:
-    corners = ((right - r, bottom - r, 0), (left + r, bottom - r, 90), (left + r, top + r, 180), (right - r, top + r, 270))
-    return np.concatenate([disc(x, y, r, r, start, start + 90)[::8] for x, y, start in corners])
+    centers = ((right - r, bottom - r), (left + r, bottom - r), (left + r, top + r), (right - r, top + r))
+    return np.concatenate([disc(x, y, r, r, 90 * i, 90 * i + 90)[::8] for i, (x, y) in enumerate(centers)])
 
 
 def stroke(points: Polygon, width: float) -> Polygon:
@@ -83,8 +83,9 @@ def boat(vary: Vary) -> list[Fill]:
 
 def book(vary: Vary) -> list[Fill]:
     w = vary(0.62, 0.72)
+    block = poly((-w, 0.82), (-w + 0.14, 1.02), (w + 0.14, 1.02), (w + 0.14, -0.7), (w, -0.9))
     return [
-        Fill("pages", "paper", poly((-w, 0.82), (-w + 0.14, 1.02), (w + 0.14, 1.02), (w + 0.14, -0.7), (w, -0.9))),
+        Fill("pages", "paper", block),
         Fill("cover", "main", box(-w, -0.9, w, 0.82)),
         Fill("cover", "light", box(-w + 0.45, -0.6, w - 0.2, -0.42)),
         Fill("cover", "light", box(-w + 0.45, -0.28, w - 0.4, -0.16)),
@@ -105,6 +106,8 @@ def bottle(vary: Vary) -> list[Fill]:
 
 def car(vary: Vary) -> list[Fill]:
     roof, back, front = vary(-0.62, -0.52), vary(-0.62, -0.5), vary(0.3, 0.42)
+    rear = poly((back - 0.06, -0.1), (back + 0.08, roof + 0.11), (-0.12, roof + 0.11), (-0.12, -0.1))
+    door = poly((0, -0.1), (0, roof + 0.11), (front - 0.06, roof + 0.11), (front + 0.16, -0.1))
     wheels = [
         Fill("wheels", tone, disc(x, 0.42, r, r)) for x in (-0.55, 0.55) for tone, r in (("gray", 0.24), ("steel", 0.1))
     ]
@@ -112,27 +115,33 @@ def car(vary: Vary) -> list[Fill]:
         Fill("body", "main", poly((back - 0.2, 0), (back, roof), (front, roof), (front + 0.32, 0))),
         Fill("body", "main", rounded(-1, -0.12, 1, 0.42, 0.16)),
         Fill("body", "dark", box(-0.95, 0.2, 0.95, 0.28)),
-        Fill("window", "glass", poly((back - 0.06, -0.1), (back + 0.08, roof + 0.11), (-0.12, roof + 0.11), (-0.12, -0.1))),
-        Fill("window", "glass", poly((0, -0.1), (0, roof + 0.11), (front - 0.06, roof + 0.11), (front + 0.16, -0.1))),
+        Fill("window", "glass", rear),
+        Fill("window", "glass", door),
         *wheels,
     ]
 
 
 def chair(vary: Vary) -> list[Fill]:
     top, seat = vary(-1.05, -0.9), vary(0.1, 0.2)
-    legs = [Fill("legs", "dark", box(x - 0.07, seat, x + 0.07, y)) for x, y in ((-0.48, 0.8), (0.2, 0.8), (-0.2, 1), (0.55, 1))]
+    board = poly((-0.55, seat - 0.1), (0.27, seat - 0.1), (0.64, seat + 0.24), (-0.27, seat + 0.24))
+    edge = poly((-0.27, seat + 0.24), (0.64, seat + 0.24), (0.64, seat + 0.34), (-0.27, seat + 0.34))
+    legs = [
+        Fill("legs", "dark", box(x - 0.07, seat, x + 0.07, y))
+        for x, y in ((-0.48, 0.8), (0.2, 0.8), (-0.2, 1), (0.55, 1))
+    ]
     return [
         *legs,
         Fill("back", "main", poly((-0.55, top), (0.27, top), (0.27, seat), (-0.55, seat))),
         Fill(HOLE, "", box(-0.4, top + 0.62, 0.12, seat - 0.1)),
         Fill("back", "main", box(-0.2, top + 0.5, -0.08, seat)),
-        Fill("seat", "light", poly((-0.55, seat - 0.1), (0.27, seat - 0.1), (0.64, seat + 0.24), (-0.27, seat + 0.24))),
-        Fill("seat", "dark", poly((-0.27, seat + 0.24), (0.64, seat + 0.24), (0.64, seat + 0.34), (-0.27, seat + 0.34))),
+        Fill("seat", "light", board),
+        Fill("seat", "dark", edge),
     ]
 
 
 def clock(vary: Vary) -> list[Fill]:
-    hour, minute = (np.radians(vary(0, 360)) for _ in range(2))
+    hour = np.radians(vary(0, 360))
+    minute = hour + np.radians(vary(50, 310))
     hands = [
         Fill("hands", "ink", stroke(poly((0, 0.1), (r * np.cos(a), 0.1 + r * np.sin(a))), 0.12))
         for a, r in ((hour, 0.38), (minute, 0.58))
@@ -150,11 +159,12 @@ def clock(vary: Vary) -> list[Fill]:
 
 def fish(vary: Vary) -> list[Fill]:
     ry = vary(0.42, 0.52)
+    band = poly((-0.05, -ry * 0.75), (0.1, -ry * 0.85), (0.1, ry * 0.85), (-0.05, ry * 0.75))
     return [
         Fill("tail", "dark", poly((-0.4, 0), (-1, -0.45), (-0.84, 0), (-1, 0.45))),
         Fill("fin", "dark", poly((-0.25, -ry * 0.8), (-0.1, -ry - 0.28), (0.35, -ry - 0.12), (0.4, -ry * 0.7))),
         Fill("body", "main", disc(0.25, 0, 0.75, ry)),
-        Fill("body", "light", poly((-0.05, -ry * 0.75), (0.1, -ry * 0.85), (0.1, ry * 0.85), (-0.05, ry * 0.75))),
+        Fill("body", "light", band),
         Fill("body", "paper", disc(0.65, -0.12, 0.13, 0.13)),
         Fill("body", "pupil", disc(0.68, -0.12, 0.07, 0.07)),
     ]
@@ -162,11 +172,12 @@ def fish(vary: Vary) -> list[Fill]:
 
 def hat(vary: Vary) -> list[Fill]:
     w, top = vary(0.5, 0.58), vary(-0.75, -0.6)
+    band = poly((-w, 0.0), (w, 0.0), (w, 0.24), (w * 0.5, 0.36), (-w * 0.5, 0.36), (-w, 0.24))
     return [
         Fill("brim", "main", disc(0, 0.3, 1, 0.26)),
         Fill("crown", "main", rounded(-w, top, w, 0.3, 0.2)),
         Fill("crown", "main", disc(0, 0.2, w, 0.2)),
-        Fill("crown", "dark", poly((-w, 0.0), (w, 0.0), (w, 0.24), (w * 0.5, 0.36), (-w * 0.5, 0.36), (-w, 0.24))),
+        Fill("crown", "dark", band),
     ]
 
 
@@ -184,11 +195,11 @@ def house(vary: Vary) -> list[Fill]:
 
 def kite(vary: Vary) -> list[Fill]:
     w, mid = vary(0.55, 0.66), vary(-0.5, -0.38)
-    bows = [Fill("tail", "dark", poly((x - 0.16, y - 0.1), (x + 0.16, y + 0.1), (x + 0.16, y - 0.1), (x - 0.16, y + 0.1)))
-            for x, y in ((0.1, 0.72), (-0.1, 1.0))]
+    bow = poly((-0.16, -0.1), (0.16, 0.1), (0.16, -0.1), (-0.16, 0.1))
     return [
         Fill("tail", "gray", wave(0, 0.4, 1.15, 0.1, 0.08)),
-        *bows,
+        Fill("tail", "dark", bow + (0.1, 0.72)),
+        Fill("tail", "dark", bow + (-0.1, 1)),
         Fill("sail", "main", poly((0, -1.1), (w, mid), (0, 0.48), (-w, mid))),
         Fill("sail", "light", poly((0, -1.1), (w, mid), (0, mid))),
         Fill("sail", "light", poly((0, 0.48), (-w, mid), (0, mid))),
@@ -197,11 +208,12 @@ def kite(vary: Vary) -> list[Fill]:
 
 def lamp(vary: Vary) -> list[Fill]:
     top, bottom = vary(0.28, 0.4), vary(0.7, 0.8)
+    hem = poly((-bottom + 0.03, -0.02), (bottom - 0.03, -0.02), (bottom, 0.1), (-bottom, 0.1))
     return [
         Fill("base", "gray", box(-0.08, -0.2, 0.08, 0.9)),
         Fill("base", "gray", disc(0, 0.98, 0.5, 0.26, 180, 360)),
         Fill("shade", "main", poly((-top, -1), (top, -1), (bottom, 0.1), (-bottom, 0.1))),
-        Fill("shade", "light", poly((-bottom + 0.03, -0.02), (bottom - 0.03, -0.02), (bottom, 0.1), (-bottom, 0.1))),
+        Fill("shade", "light", hem),
     ]
 
 
@@ -244,5 +256,22 @@ def umbrella(vary: Vary) -> list[Fill]:
 
 SHAPES: dict[str, Callable[[Vary], list[Fill]]] = {
     shape.__name__: shape
-    for shape in (ball, balloon, boat, book, bottle, car, chair, clock, fish, hat, house, kite, lamp, mug, tree, umbrella)
+    for shape in (
+        ball,
+        balloon,
+        boat,
+        book,
+        bottle,
+        car,
+        chair,
+        clock,
+        fish,
+        hat,
+        house,
+        kite,
+        lamp,
+        mug,
+        tree,
+        umbrella,
+    )
 }

@@ -93,8 +93,8 @@ def _place(
             reach = (np.array(sprite.alpha.shape) + other.sprite.alpha.shape) / 2
             shift = rng.uniform(-0.4, 0.4, 2)
             shift[int(rng.integers(2))] = rng.choice((-1, 1)) * rng.uniform(0.65, 0.95)
-            center = np.array([other.top, other.left]) + np.array(other.sprite.alpha.shape) / 2 + shift * reach
-            corner = np.rint(center - np.array(sprite.alpha.shape) / 2).astype(np.int64)
+            inset = (np.array(other.sprite.alpha.shape) - sprite.alpha.shape) / 2  # centers one box in the other
+            corner = np.rint(np.array([other.top, other.left]) + inset + shift * reach).astype(np.int64)
             if (corner < 0).any() or (corner > room).any():
                 continue
         place = Placed(sprite, int(corner[1]), int(corner[0]))

@@ -35,7 +35,7 @@ def _annotated(scene: Scene) -> Image.Image:
         rows, columns = np.nonzero(found.mask)
         label = found.semantic.removeprefix("a ").replace(" ", "\n")
         at = (float(columns.mean()), float(rows.mean()))
-        draw.multiline_text(at, label, anchor="mm", align="center", spacing=0, stroke_width=1, stroke_fill="black", font_size=9)
+        draw.text(at, label, anchor="mm", align="center", spacing=0, stroke_width=1, stroke_fill=0, font_size=9)
     return picture
 
 

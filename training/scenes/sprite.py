@@ -35,7 +35,7 @@ class Sprite:
     alpha: Floats  # [h, w], covered share of each pixel
     paint: Floats  # [3, h, w] RGB, color times alpha
     shadow: Floats  # [h, w], 0 to 1
-    labels: npt.NDArray[np.int16]  # [h, w], index into KINDS[kind], -1 outside: at least half of the pixel is covered
+    labels: npt.NDArray[np.int16]  # [h, w], index into KINDS[kind] where half a pixel is covered, else -1
 
 
 def draw_sprite(rng: np.random.Generator, kind: str, color: str, size: str, side: int) -> Sprite:
@@ -78,7 +78,7 @@ def draw_sprite(rng: np.random.Generator, kind: str, color: str, size: str, side
 
 
 def _tones(rng: np.random.Generator, color: str) -> dict[str, Floats]:
-    main = np.clip(np.array(COLORS[color]) + rng.uniform(-6, 6) + rng.uniform(-5, 5, 3), 0, 250)
+    main = np.clip(np.array(COLORS[color]) + rng.uniform(-8, 8) + rng.uniform(-3, 3, 3), 0, 250)
     white, black = np.full(3, 255.0), np.zeros(3)
     dark, light = 0.7 * main + 0.3 * black, 0.6 * main + 0.4 * white
     if color == "white":
