@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from dtwinseger import __version__
 from dtwinseger.problems import MEDIA_TYPE, Problem, ProblemCode
@@ -22,13 +23,14 @@ from dtwinseger.service.middleware import BodyLimit, RequestContext, count_probl
 log = structlog.get_logger()
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
-Readiness = Callable[[FastAPI], Awaitable[Mapping[str, str]]]  # what is needed -> "ok", or what is wrong with it
+# What is needed -> "ok", "degraded: …" where requests are still answered, or what is wrong with it.
+Readiness = Callable[[FastAPI], Awaitable[Mapping[str, str]]]
 
 
 def create_app(name: str, *, lifespan: Lifespan, readiness: Readiness, log_level: str = "info") -> FastAPI:
     """A FastAPI app that answers every error as a problem and has /livez, /readyz and /metrics.
 
-    `readiness` is asked on each /readyz; anything but "ok" makes it 503.
+    `readiness` is asked on each /readyz; anything but "ok" or "degraded: …" makes it 503.
     """
     configure_logs(log_level)
     app = FastAPI(title=f"dtwinseger {name}", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
@@ -38,6 +40,10 @@ def create_app(name: str, *, lifespan: Lifespan, readiness: Readiness, log_level
         count_problem(name, problem)
         return problem_response(problem)
 
+    async def nobody_waits(request: Request, error: Exception) -> Response:
+        return Response(status_code=499)
+
+    app.add_exception_handler(ClientDisconnect, nobody_waits)
     for kind in (Problem, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, answer)
 
@@ -48,7 +54,7 @@ def create_app(name: str, *, lifespan: Lifespan, readiness: Readiness, log_level
     @app.get("/readyz", include_in_schema=False)
     async def readyz() -> Response:
         needs = dict(await readiness(app))
-        ready = all(state == "ok" for state in needs.values())
+        ready = all(state == "ok" or state.startswith("degraded:") for state in needs.values())
         body = {"status": "ok" if ready else "unready", "needs": needs}
         return JSONResponse(body, status_code=200 if ready else 503)
 
