@@ -1,54 +1,22 @@
-"""The shapes of the sixteen kinds: polygons in unit coordinates (x right, y down, about -1 to 1), in paint order."""
+"""The shapes of the sixteen kinds: fills in paint order, in unit coordinates (x right, y down, about 2 wide)."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-Polygon = npt.NDArray[np.float64]  # [N, 2], (x, y)
+from training.scenes.outlines import Polygon, box, disc, poly, rounded, stroke, wave
+
 Vary = Callable[[float, float], float]  # draws a number between two bounds
 HOLE = ""  # part name of a polygon that cuts through all that was painted before it
 
 
 class Fill(NamedTuple):
-    """A polygon painted in a tone: of the object's color (main, dark, light, ink) or a fixed neutral. See `sprite`."""
+    """A polygon painted in a tone of the object's color (main, dark, light, ink) or in a fixed neutral."""
 
     part: str
     tone: str
     polygon: Polygon
-
-
-def poly(*points: tuple[float, float]) -> Polygon:
-    return np.array(points, dtype=np.float64)
-
-
-def box(left: float, top: float, right: float, bottom: float) -> Polygon:
-    return poly((left, top), (right, top), (right, bottom), (left, bottom))
-
-
-def disc(x: float, y: float, rx: float, ry: float, start: float = 0, stop: float = 360) -> Polygon:
-    """An ellipse, or its segment between two angles in degrees (0 is right, 90 is down), closed by the chord."""
-    angles = np.radians(np.linspace(start, stop, 33))
-    return np.stack([x + rx * np.cos(angles), y + ry * np.sin(angles)], axis=1)
-
-
-def rounded(left: float, top: float, right: float, bottom: float, r: float) -> Polygon:
-    centers = ((right - r, bottom - r), (left + r, bottom - r), (left + r, top + r), (right - r, top + r))
-    return np.concatenate([disc(x, y, r, r, 90 * i, 90 * i + 90)[::8] for i, (x, y) in enumerate(centers)])
-
-
-def stroke(points: Polygon, width: float) -> Polygon:
-    """The band of a width along a polyline."""
-    along = np.gradient(points, axis=0)
-    normal = np.stack([-along[:, 1], along[:, 0]], axis=1) / np.linalg.norm(along, axis=1, keepdims=True)
-    return np.concatenate([points + normal * width / 2, (points - normal * width / 2)[::-1]])
-
-
-def wave(x: float, top: float, bottom: float, swing: float, width: float) -> Polygon:
-    y = np.linspace(top, bottom, 25)
-    phase = np.linspace(0, 3 * np.pi, 25)
-    return stroke(np.stack([x + swing * np.sin(phase), y], axis=1), width)
 
 
 def ball(vary: Vary) -> list[Fill]:
@@ -108,16 +76,16 @@ def car(vary: Vary) -> list[Fill]:
     roof, back, front = vary(-0.62, -0.52), vary(-0.62, -0.5), vary(0.3, 0.42)
     rear = poly((back - 0.06, -0.1), (back + 0.08, roof + 0.11), (-0.12, roof + 0.11), (-0.12, -0.1))
     door = poly((0, -0.1), (0, roof + 0.11), (front - 0.06, roof + 0.11), (front + 0.16, -0.1))
-    wheels = [
-        Fill("wheels", tone, disc(x, 0.42, r, r)) for x in (-0.55, 0.55) for tone, r in (("gray", 0.24), ("steel", 0.1))
-    ]
+    tires = [Fill("wheels", "gray", disc(x, 0.42, 0.24, 0.24)) for x in (-0.55, 0.55)]
+    hubs = [Fill("wheels", "steel", disc(x, 0.42, 0.1, 0.1)) for x in (-0.55, 0.55)]
     return [
         Fill("body", "main", poly((back - 0.2, 0), (back, roof), (front, roof), (front + 0.32, 0))),
         Fill("body", "main", rounded(-1, -0.12, 1, 0.42, 0.16)),
         Fill("body", "dark", box(-0.95, 0.2, 0.95, 0.28)),
         Fill("window", "glass", rear),
         Fill("window", "glass", door),
-        *wheels,
+        *tires,
+        *hubs,
     ]
 
 
@@ -159,10 +127,11 @@ def clock(vary: Vary) -> list[Fill]:
 
 def fish(vary: Vary) -> list[Fill]:
     ry = vary(0.42, 0.52)
+    fin = poly((-0.25, -ry * 0.8), (-0.1, -ry - 0.28), (0.35, -ry - 0.12), (0.4, -ry * 0.7))
     band = poly((-0.05, -ry * 0.75), (0.1, -ry * 0.85), (0.1, ry * 0.85), (-0.05, ry * 0.75))
     return [
         Fill("tail", "dark", poly((-0.4, 0), (-1, -0.45), (-0.84, 0), (-1, 0.45))),
-        Fill("fin", "dark", poly((-0.25, -ry * 0.8), (-0.1, -ry - 0.28), (0.35, -ry - 0.12), (0.4, -ry * 0.7))),
+        Fill("fin", "dark", fin),
         Fill("body", "main", disc(0.25, 0, 0.75, ry)),
         Fill("body", "light", band),
         Fill("body", "paper", disc(0.65, -0.12, 0.13, 0.13)),
@@ -198,8 +167,8 @@ def kite(vary: Vary) -> list[Fill]:
     bow = poly((-0.16, -0.1), (0.16, 0.1), (0.16, -0.1), (-0.16, 0.1))
     return [
         Fill("tail", "gray", wave(0, 0.4, 1.15, 0.1, 0.08)),
-        Fill("tail", "dark", bow + (0.1, 0.72)),
-        Fill("tail", "dark", bow + (-0.1, 1)),
+        Fill("tail", "dark", np.add(bow, (0.1, 0.72))),
+        Fill("tail", "dark", np.add(bow, (-0.1, 1))),
         Fill("sail", "main", poly((0, -1.1), (w, mid), (0, 0.48), (-w, mid))),
         Fill("sail", "light", poly((0, -1.1), (w, mid), (0, mid))),
         Fill("sail", "light", poly((0, 0.48), (-w, mid), (0, mid))),

@@ -35,14 +35,14 @@ class Placed:
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """Objects in paint order. `owners` is [H, W] int16: MAX_PARTS * object + part where visible, -1 where none."""
+    """Objects in paint order. `owners` is [H, W] int16: MAX_PARTS * object + part, -1 on the ground."""
 
     placed: tuple[Placed, ...]
     owners: npt.NDArray[np.int16]
 
 
 def arrange(rng: np.random.Generator, width: int, height: int) -> Layout:
-    """Choose 3 to 8 objects, no two of the same kind, color and size, and place them wholly inside the image."""
+    """Choose 3 to 8 objects, no two alike in kind, color and size, and place them wholly inside the image."""
     count = int(rng.integers(FEWEST, MOST + 1))
     placed: list[Placed] = []
     owners = np.full((height, width), -1, np.int16)
@@ -93,7 +93,7 @@ def _place(
             reach = (np.array(sprite.alpha.shape) + other.sprite.alpha.shape) / 2
             shift = rng.uniform(-0.4, 0.4, 2)
             shift[int(rng.integers(2))] = rng.choice((-1, 1)) * rng.uniform(0.65, 0.95)
-            inset = (np.array(other.sprite.alpha.shape) - sprite.alpha.shape) / 2  # centers one box in the other
+            inset = (np.array(other.sprite.alpha.shape) - sprite.alpha.shape) / 2  # centers one in the other
             corner = np.rint(np.array([other.top, other.left]) + inset + shift * reach).astype(np.int64)
             if (corner < 0).any() or (corner > room).any():
                 continue

@@ -1,4 +1,4 @@
-"""Composition: ground, shadows, objects, light and noise make the image; what is painted last owns the pixel."""
+"""Composition of ground, shadows, objects, light and noise; what is painted last owns the pixel."""
 
 import numpy as np
 
@@ -12,8 +12,8 @@ SMALLEST = 256  # pixels: below, the parts of small objects vanish
 def render_scene(seed: int, width: int = 256, height: int = 256) -> Scene:
     """Render a scene of `width` x `height` pixels, each at least 256: the same one for the same arguments.
 
-    The image is [height, width, 3] uint8 RGB; masks are [height, width] bool in the same frame (x right, y down).
-    Raises ValueError for a smaller image.
+    The image is [height, width, 3] uint8 RGB; masks are [height, width] bool in the same frame, pixels with
+    x right and y down. Raises ValueError for a smaller image.
     """
     if min(width, height) < SMALLEST:
         raise ValueError(f"a scene is at least {SMALLEST} pixels wide and high, not {width} x {height}")
@@ -38,7 +38,9 @@ def _objects(layout: Layout) -> list[SceneObject]:
     objects = []
     for index, place in enumerate(layout.placed):
         sprite = place.sprite
-        masks = [layout.owners == MAX_PARTS * index + part for part in range(len(KINDS[sprite.kind]))]
-        parts = tuple(Part(name, mask) for name, mask in zip(KINDS[sprite.kind], masks, strict=True) if mask.any())
-        objects.append(SceneObject(sprite.kind, sprite.color, sprite.size, np.logical_or.reduce(masks), parts))
+        first = MAX_PARTS * index
+        whole = (layout.owners >= first) & (layout.owners < first + MAX_PARTS)
+        parts = [Part(name, layout.owners == first + part) for part, name in enumerate(KINDS[sprite.kind])]
+        visible = tuple(part for part in parts if part.mask.any())
+        objects.append(SceneObject(sprite.kind, sprite.color, sprite.size, whole, visible))
     return objects

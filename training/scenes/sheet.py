@@ -1,4 +1,4 @@
-"""A contact sheet to look at: each scene as rendered and, beside it, with its objects and parts outlined and named."""
+"""A contact sheet to look at: each scene as rendered, and beside it with objects and parts outlined."""
 
 import argparse
 
@@ -12,8 +12,9 @@ from training.scenes.world import Mask, Scene
 OBJECT, PART = (0, 255, 255), (255, 0, 255)  # outline colors that no object has
 
 
-def contact_sheet(seed: int, count: int, columns: int = 3, width: int = 256, height: int = 256) -> Image.Image:
-    """The scenes of `count` seeds from `seed` on, in rows of `columns`."""
+def contact_sheet(seed: int, count: int, width: int = 256, height: int = 256) -> Image.Image:
+    """The scenes of `count` seeds from `seed` on, each of `width` x `height` pixels, three to a row."""
+    columns = 3
     sheet = Image.new("RGB", (2 * columns * width, -(-count // columns) * height))
     for index in range(count):
         scene = render_scene(seed + index, width, height)
@@ -34,8 +35,8 @@ def _annotated(scene: Scene) -> Image.Image:
     for found in scene.objects:
         rows, columns = np.nonzero(found.mask)
         label = found.semantic.removeprefix("a ").replace(" ", "\n")
-        at = (float(columns.mean()), float(rows.mean()))
-        draw.text(at, label, anchor="mm", align="center", spacing=0, stroke_width=1, stroke_fill=0, font_size=9)
+        center = (float(columns.mean()), float(rows.mean()))
+        draw.text(center, label, anchor="mm", align="center", stroke_width=1, stroke_fill=0, font_size=9)
     return picture
 
 

@@ -27,7 +27,7 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Sprite:
-    """An unoccluded object on its own small canvas, with a margin that holds its shadow. Colors are 0 to 255."""
+    """An unoccluded object on its own canvas, with a margin that holds its shadow. Colors are 0 to 255."""
 
     kind: str
     color: str

@@ -39,7 +39,7 @@ COLORS: dict[str, tuple[int, int, int]] = {
     "black": (26, 26, 30),
 }
 
-# Size -> longest side of the whole object's box as a share of the image's shorter side, before a jitter of +-8 %.
+# Size -> longest side of the object's box as a share of the image's shorter side, before a jitter of +-8 %.
 SIZES: dict[str, float] = {"small": 0.15, "medium": 0.25, "large": 0.38}
 
 

@@ -23,6 +23,20 @@ def test_the_same_seed_gives_the_same_scene() -> None:
     assert all(np.array_equal(a.mask, b.mask) for a, b in zip(one.objects, other.objects, strict=True))
 
 
+def test_seed_seven_is_the_scene_that_the_models_were_trained_on() -> None:
+    found = [(each.semantic, int(each.mask.sum())) for each in render_scene(7).objects]
+    assert found == [
+        ("a large orange book", 7370),
+        ("a large purple house", 5800),
+        ("a medium purple book", 2739),
+        ("a medium white mug", 2535),
+        ("a small green ball", 1279),
+        ("a medium green fish", 1208),
+        ("a small blue ball", 1044),
+        ("a small purple bottle", 396),
+    ]
+
+
 def test_the_global_random_state_changes_nothing_and_is_left_alone() -> None:
     np.random.seed(1)
     before = render_scene(7).image
