@@ -13,11 +13,14 @@ class PathModel(BaseModel):
 
 
 class Decision(PathModel):
-    """Keep or drop one object. `semantic` is the refined description, given only where the object is kept."""
+    """Keep or drop one object. `semantic` is the refined description, given only where the object is kept.
+
+    The reasoning is written before the verdict, so that a model judges by what it has just said.
+    """
 
     index: Index
-    keep: bool
     reasoning: str
+    keep: bool
     semantic: str | None = None
 
 
