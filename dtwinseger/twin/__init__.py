@@ -1,5 +1,6 @@
 """The digital twin: objects with masks, geometry, relations and semantics (DTwinSeger, section 3.1)."""
 
+from dtwinseger.twin.build import build_objects
 from dtwinseger.twin.mask import Mask
 from dtwinseger.twin.model import (
     Answer,
@@ -28,6 +29,7 @@ __all__ = [
     "Step",
     "TwinObject",
     "TwinRow",
+    "build_objects",
     "relate",
     "render_answer",
     "render_twin",
