@@ -1,4 +1,4 @@
-"""The shapes of the sixteen kinds: fills in paint order, in unit coordinates (x right, y down, about 2 wide)."""
+"""The shapes of the sixteen kinds: fills in paint order, in unit coordinates (y down, about 2 wide)."""
 
 from collections.abc import Callable
 from typing import NamedTuple
