@@ -1,0 +1,66 @@
+"""gIoU and cIoU give what LISA's definition gives by hand."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from dtwinseger.evaluation.metrics import IGNORED, bootstrap, ciou, giou, ious, pixel_counts
+
+
+def _counts(*values: int) -> NDArray[np.int64]:
+    return np.array(values, dtype=np.int64)
+
+
+def test_pixels_are_counted_in_intersection_and_union() -> None:
+    prediction = np.array([[1, 1, 0], [0, 1, 0]], dtype=bool)
+    truth = np.array([[1, 0, 0], [0, 1, 1]], dtype=np.uint8)
+    assert pixel_counts(prediction, truth) == (2, 4)
+    assert pixel_counts(prediction, truth.astype(bool)) == (2, 4)
+
+
+def test_ignored_pixels_leave_both_counts() -> None:
+    prediction = np.array([[1, 1, 1, 0]], dtype=bool)
+    truth = np.array([[1, IGNORED, 0, IGNORED]], dtype=np.uint8)
+    assert pixel_counts(prediction, truth) == (1, 2)
+
+
+def test_masks_at_different_resolutions_are_refused() -> None:
+    with pytest.raises(ValueError, match="at one resolution"):
+        pixel_counts(np.zeros((2, 2), dtype=bool), np.zeros((4, 4), dtype=np.uint8))
+
+
+def test_giou_is_the_mean_and_ciou_the_ratio_of_sums() -> None:
+    intersections, unions = _counts(10, 0, 90), _counts(20, 10, 100)
+    assert giou(intersections, unions) == pytest.approx((0.5 + 0.0 + 0.9) / 3, abs=1e-6)
+    assert ciou(intersections, unions) == pytest.approx(100 / 130)
+
+
+def test_an_empty_answer_to_an_empty_truth_is_right() -> None:
+    assert ious(_counts(0), _counts(0)).tolist() == [1.0]
+    assert giou(_counts(0, 0), _counts(0, 50)) == pytest.approx(0.5)
+
+
+def test_an_empty_truth_adds_a_false_positive_to_the_union_of_ciou() -> None:
+    assert ciou(_counts(50, 0), _counts(50, 50)) == pytest.approx(0.5)
+
+
+def test_ciou_of_nothing_at_all_is_zero_as_in_lisa() -> None:
+    assert ciou(_counts(0), _counts(0)) == 0.0
+
+
+def test_the_interval_holds_the_value_and_repeats_for_a_seed() -> None:
+    rng = np.random.default_rng(4)
+    intersections = rng.integers(0, 100, 200)
+    unions = np.full(200, 100)
+    first = bootstrap(giou, intersections, unions, seed=1)
+    assert first.low < first.value < first.high
+    assert first == bootstrap(giou, intersections, unions, seed=1)
+    assert first != bootstrap(giou, intersections, unions, seed=2)
+    # The standard error of a mean of uniform shares is 0.289 / sqrt(200); the interval spans 2 x 1.96 of it.
+    assert first.high - first.low == pytest.approx(2 * 1.96 * 0.289 / 200**0.5, rel=0.15)
+
+
+def test_the_interval_of_samples_that_agree_has_no_width() -> None:
+    same = bootstrap(giou, _counts(5, 5, 5), _counts(10, 10, 10))
+    assert same.low == same.high == same.value
+    assert str(same) == "0.500 [0.500, 0.500]"
