@@ -1,0 +1,50 @@
+# Two commands do most: `make run` and `make test`. Needs Python 3.11 or newer, make and git; the rest is set up here.
+
+UV_VERSION := 0.13.9
+UV := $(if $(shell uv --version 2>/dev/null),uv,.uv/bin/uv)
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint format doctor bench-quality bench-latency
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.synced ## make the virtual environment from uv.lock
+
+run: setup ## start the embedded stack and ask it the bundled question; ONCE=1 stops then, exit 0 if it was right
+	@$(BIN)/python -m embedded $(if $(ONCE),--once)
+
+test: lint ## lint, then the whole test-suite
+	$(BIN)/python -m pytest $(PYTEST)
+
+lint: setup ## ruff and mypy
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: setup ## let ruff mend what it can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+doctor: setup ## is everything that the running stack needs reachable?
+	@$(BIN)/dtwinseger doctor
+
+bench-quality: setup ## 100 held-out scenes through POST /segment: gIoU, cIoU, and each stage (starts its own stack)
+	@$(BIN)/python -m benchmarks.embedded_quality
+
+bench-latency: setup ## one request, cold and from the store: median and p95 (starts its own stack)
+	@$(BIN)/python -m benchmarks.embedded_latency
+
+# Nothing is synced again until the lock or the project file changes.
+.venv/.synced: pyproject.toml uv.lock | $(filter .uv/%,$(UV))
+	$(UV) sync --locked --all-extras
+	@touch $@
+
+.uv/bin/uv:
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "error: Python 3.11 or newer is needed; python3 is $$(python3 --version 2>&1)" >&2; exit 1; }
+	@python3 -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "error: python3 cannot make virtual environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	python3 -m venv .uv
+	.uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
