@@ -12,7 +12,7 @@ from dtwinseger.twin.model import (
     TwinObject,
     TwinRow,
 )
-from dtwinseger.twin.path import Decision, Step, violations
+from dtwinseger.twin.path import Decision, Index, Step, violations
 from dtwinseger.twin.relations import PREDICATES, relate
 from dtwinseger.twin.text import render_answer, render_twin, spatial
 
@@ -23,6 +23,7 @@ __all__ = [
     "DigitalTwin",
     "Granularity",
     "ImageInfo",
+    "Index",
     "Mask",
     "Provenance",
     "Relation",

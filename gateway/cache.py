@@ -1,0 +1,70 @@
+"""Typed access to the store that fails open: a store that is down costs little time and never a request."""
+
+import time
+from typing import TypeVar
+
+import structlog
+from prometheus_client import Counter
+from pydantic import BaseModel
+
+from gateway.store import StoreUnavailableError, TwinStore
+from gateway.store.codec import pack_model, unpack_model
+
+log = structlog.get_logger()
+Model = TypeVar("Model", bound=BaseModel)
+
+_READS = Counter("gateway_store_reads", "Reads of the twin store.", ["kind", "result"])
+REST_S = 5.0  # after a failure the store is left alone for this long
+
+
+class Cache:
+    """Stage results in the store. `last_error` says why it is not used at present, if it is not."""
+
+    def __init__(self, store: TwinStore, ttl_s: float) -> None:
+        self._store = store
+        self._ttl_s = ttl_s
+        self._rest_until = 0.0
+        self._error: str | None = None
+
+    @property
+    def last_error(self) -> str | None:
+        """Why the store is resting, or None while it is in use."""
+        return self._error if time.monotonic() < self._rest_until else None
+
+    async def get(self, key: str, kind: type[Model]) -> Model | None:
+        """The model under `key`; None for a miss, a corrupt or old value, or a store that is down."""
+        if self.last_error:
+            return None
+        try:
+            stored = await self._store.get(key)
+        except StoreUnavailableError as error:
+            self._rest(error)
+            return None
+        found = None if stored is None else unpack_model(kind, stored)
+        result = "hit" if found is not None else "miss" if stored is None else "corrupt"
+        _READS.labels(key.partition(":")[0], result).inc()
+        if result == "corrupt":
+            log.warning("store.corrupt", key=key)
+        return found
+
+    async def put(self, key: str, value: BaseModel, *, extra_ttl_s: float = 0.0) -> None:
+        """Store `value`, if the store is up, for the configured time and `extra_ttl_s` seconds more."""
+        if self.last_error:
+            return
+        try:
+            await self._store.put(key, pack_model(value), self._ttl_s + extra_ttl_s)
+        except StoreUnavailableError as error:
+            self._rest(error)
+
+    async def probe(self) -> None:
+        """Ask the store for anything, so that `last_error` tells how it is now."""
+        if not self.last_error:
+            try:
+                await self._store.get("probe")
+            except StoreUnavailableError as error:
+                self._rest(error)
+
+    def _rest(self, error: StoreUnavailableError) -> None:
+        log.warning("store.unavailable", error=str(error), rest_s=REST_S)
+        self._error = str(error)
+        self._rest_until = time.monotonic() + REST_S

@@ -1,0 +1,53 @@
+"""Keys: what a stage's result depends on, and nothing else, so that equal inputs meet equal results."""
+
+import hashlib
+import json
+from typing import Any
+
+from pydantic import BaseModel
+
+from dtwinseger.api import Level, ServiceInfo
+from dtwinseger.twin import TwinRow
+
+ID_CHARACTERS = 32  # hexadecimal: 128 bits
+
+
+def stage_key(stage: str, *inputs: Any) -> str:
+    """`stage:` and a hash of its inputs: strings, numbers, None, lists, dicts and models."""
+    return f"{stage}:{_hash(inputs)}"
+
+
+def proposals_key(image_sha256: str, level: Level, options: BaseModel, info: ServiceInfo) -> str:
+    """Proposals depend on the image, their options and the checkpoint; not on the query."""
+    return stage_key("proposals", image_sha256, level, options, info)
+
+
+def granularity_key(image_sha256: str, query: str, info: ServiceInfo) -> str:
+    """Granularity depends on image, query, prompt and VLM."""
+    return stage_key("granularity", image_sha256, query, info)
+
+
+def semantics_key(proposals: str, query: str | None, options: BaseModel, info: ServiceInfo) -> str:
+    """Semantics depend on the masks and, unless the scope is the image, on the query."""
+    return stage_key("semantics", proposals, query, options, info)
+
+
+def answer_key(query: str, rows: list[TwinRow], options: BaseModel, info: ServiceInfo) -> str:
+    """The answer depends on the query and on the twin as the LLM reads it."""
+    return stage_key("answer", query, rows, options, info)
+
+
+def twin_id(image_sha256: str, query: str, options: BaseModel, infos: list[ServiceInfo]) -> str:
+    """128 bits from everything that changes the result: a repeated request is the same resource."""
+    return _hash([image_sha256, query, options, infos])
+
+
+def _hash(inputs: Any) -> str:
+    text = json.dumps(inputs, default=_plain, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:ID_CHARACTERS]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    raise TypeError(f"{type(value).__name__} cannot be part of a key")

@@ -1,0 +1,18 @@
+"""Settings of the gateway, from the environment: GATEWAY_…"""
+
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from dtwinseger.service.settings import ServiceSettings
+
+
+class GatewaySettings(ServiceSettings):
+    model_config = SettingsConfigDict(env_prefix="GATEWAY_", frozen=True, extra="ignore")
+
+    perception_url: str = "http://127.0.0.1:8081"
+    semantics_url: str = "http://127.0.0.1:8082"
+    reasoner_url: str = "http://127.0.0.1:8083"
+    store_url: str = "sqlite:///data/twins.sqlite"  # or redis://host:6379/0
+    ttl_s: Annotated[float, Field(gt=0)] = 7 * 86_400  # how long twins and stage results are kept

@@ -1,0 +1,42 @@
+"""The twin store: bytes under keys, each with a time to live. SQLite for one machine, Redis to share."""
+
+from typing import Protocol
+
+
+class StoreUnavailableError(Exception):
+    """The store did not answer in time, or answered with an error of its own."""
+
+
+class TwinStore(Protocol):
+    """What the gateway needs of a store. Every call raises StoreUnavailableError within STORE_TIMEOUT_S."""
+
+    async def get(self, key: str) -> bytes | None:
+        """The value, or None where there is none or its time is over."""
+
+    async def put(self, key: str, value: bytes, ttl_s: float) -> None:
+        """Store or replace a value; it is gone after `ttl_s` seconds."""
+
+    async def delete(self, key: str) -> None:
+        """Forget a value, if there is one."""
+
+    async def close(self) -> None:
+        """Release connections."""
+
+
+STORE_TIMEOUT_S = 0.2
+
+
+def open_store(url: str) -> TwinStore:
+    """The store that `url` names: `sqlite:///path/to/file` or `redis://host:port/db`.
+
+    Raises ValueError for another scheme. Nothing is connected before the first call.
+    """
+    from gateway.store.redis import RedisStore
+    from gateway.store.sqlite import SqliteStore
+
+    scheme, _, rest = url.partition("://")
+    if scheme == "sqlite" and rest.startswith("/") and rest != "/":
+        return SqliteStore(rest[1:])
+    if scheme in ("redis", "rediss", "unix"):
+        return RedisStore(url)
+    raise ValueError(f"unknown store {url!r}: use sqlite:///path/to/file or redis://host:port/db")

@@ -1,0 +1,76 @@
+"""The embedded twin store: one SQLite file in WAL mode, shared by the processes of one machine."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiosqlite
+
+from gateway.store import STORE_TIMEOUT_S, StoreUnavailableError
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, value BLOB NOT NULL, expires REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS entries_by_expiry ON entries (expires);
+"""
+
+
+class SqliteStore:
+    """Entries of one table; what has expired is swept on writes. A file that is not a database is unavailable."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._connection: aiosqlite.Connection | None = None
+        self._opening = asyncio.Lock()
+
+    async def get(self, key: str) -> bytes | None:
+        async with self._connected() as connection:
+            rows = await connection.execute_fetchall(
+                "SELECT value FROM entries WHERE key = ? AND expires > ?", (key, time.time())
+            )
+            return next((bytes(value) for (value,) in rows), None)
+
+    async def put(self, key: str, value: bytes, ttl_s: float) -> None:
+        now = time.time()
+        async with self._connected() as connection:
+            await connection.execute("DELETE FROM entries WHERE expires <= ?", (now,))
+            await connection.execute(
+                "INSERT INTO entries VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE"
+                " SET value = excluded.value, expires = excluded.expires",
+                (key, value, now + ttl_s),
+            )
+
+    async def delete(self, key: str) -> None:
+        async with self._connected() as connection:
+            await connection.execute("DELETE FROM entries WHERE key = ?", (key,))
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[aiosqlite.Connection]:
+        try:
+            async with asyncio.timeout(STORE_TIMEOUT_S):
+                async with self._opening:
+                    if self._connection is None:
+                        self._connection = await self._open()
+                yield self._connection
+        except (sqlite3.Error, OSError, TimeoutError) as error:
+            await self.close()  # the next call opens the file anew: it may have been replaced
+            raise StoreUnavailableError(f"SQLite at {self._path}: {error or 'timed out'}") from error
+
+    async def _open(self) -> aiosqlite.Connection:
+        Path(self._path).parent.mkdir(parents=True, exist_ok=True)
+        connection = await aiosqlite.connect(self._path, timeout=STORE_TIMEOUT_S / 2, isolation_level=None)
+        try:
+            await connection.execute("PRAGMA journal_mode = WAL")
+            await connection.execute("PRAGMA synchronous = NORMAL")
+            await connection.executescript(_SCHEMA)
+        except BaseException:
+            await connection.close()
+            raise
+        return connection

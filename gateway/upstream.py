@@ -1,0 +1,164 @@
+"""The three services as the gateway calls them. No retries here: the one retry layer is the engine client's."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Literal, TypeVar
+
+import httpx2
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from dtwinseger import api
+from dtwinseger.problems import Problem, in_words
+from dtwinseger.service.deadline import forwarded
+from dtwinseger.service.middleware import request_id
+from dtwinseger.twin import TwinRow
+
+Service = Literal["perception", "semantics", "reasoner"]
+Model = TypeVar("Model", bound=BaseModel)
+
+INFO_TTL_S = 30.0  # a service that is redeployed with another model is noticed within this time
+INFO_TIMEOUT_S = 2.0
+_CONNECT_TIMEOUT_S = 2.0
+_LINE: TypeAdapter[api.SemanticsLine | api.SemanticsEnd] = TypeAdapter(api.SemanticsLine | api.SemanticsEnd)
+
+
+class Services:
+    """Calls to perception, semantics and reasoner; every failure is a Problem that names the service."""
+
+    def __init__(self, http: httpx2.AsyncClient, urls: dict[Service, str]) -> None:
+        self._http = http
+        self._urls = {service: url.rstrip("/") for service, url in urls.items()}
+        self._infos: dict[Service, tuple[float, api.ServiceInfo]] = {}
+
+    async def info(self, service: Service) -> api.ServiceInfo:
+        """What the service serves; the last answer stands while a service that was seen is away."""
+        known = self._infos.get(service)
+        if known and time.monotonic() - known[0] < INFO_TTL_S:
+            return known[1]
+        try:
+            response = await self._send(service, "GET", "/v1/info", timeout=INFO_TIMEOUT_S)
+            info = _parse(service, api.ServiceInfo, response.content)
+        except Problem:
+            if known is None:
+                raise
+            info = known[1]
+        self._infos[service] = (time.monotonic(), info)
+        return info
+
+    async def infos(self) -> list[api.ServiceInfo]:
+        """All three, in the order perception, semantics, reasoner."""
+        return list(await asyncio.gather(*(self.info(s) for s in ("perception", "semantics", "reasoner"))))
+
+    async def ready(self, service: Service) -> str:
+        """ "ok", or what is wrong with the service."""
+        try:
+            await self._send(service, "GET", "/readyz", timeout=INFO_TIMEOUT_S)
+        except Problem as problem:
+            return problem.detail
+        return "ok"
+
+    async def proposals(self, image: bytes, request: api.ProposalsRequest) -> api.ProposalsResponse:
+        """`POST /v1/proposals`."""
+        form = {"options": request.model_dump_json()}
+        response = await self._send("perception", "POST", "/v1/proposals", data=form, files=_upload(image))
+        return await asyncio.to_thread(_parse, "perception", api.ProposalsResponse, response.content)
+
+    async def granularity(self, image: bytes, query: str) -> api.GranularityResponse:
+        """`POST /v1/granularity` (Eq. 1)."""
+        form = {"request": api.GranularityRequest(query=query).model_dump_json()}
+        response = await self._send("semantics", "POST", "/v1/granularity", data=form, files=_upload(image))
+        return _parse("semantics", api.GranularityResponse, response.content)
+
+    async def semantics(
+        self, image: bytes, request: api.SemanticsRequest
+    ) -> AsyncIterator[api.SemanticsLine | api.SemanticsEnd]:
+        """`POST /v1/semantics` (Eq. 4), line by line; raises `upstream_invalid` where the stream was cut."""
+        form = {"request": request.model_dump_json()}
+        async with self._stream("semantics", "/v1/semantics", data=form, files=_upload(image)) as response:
+            async for line in response.aiter_lines():
+                try:
+                    item = _LINE.validate_json(line)
+                except ValidationError as error:
+                    raise Problem("upstream_invalid", f"semantics broke its contract: {in_words(error)}") from error
+                yield item
+                if isinstance(item, api.SemanticsEnd):
+                    return
+        raise Problem("upstream_invalid", "semantics ended its stream without a closing line")
+
+    async def reason(self, query: str, objects: Sequence[TwinRow], options: api.ReasoningOptions) -> api.ReasonResponse:
+        """`POST /v1/reason` (Eqs. 5-9)."""
+        body = api.ReasonRequest(query=query, objects=tuple(objects), options=options)
+        response = await self._send("reasoner", "POST", "/v1/reason", json=body.model_dump(mode="json"))
+        return _parse("reasoner", api.ReasonResponse, response.content)
+
+    async def _send(self, service: Service, method: str, path: str, **content: Any) -> httpx2.Response:
+        timeout = content.pop("timeout", None)
+        with _translated(service, self._urls[service]):
+            response = await self._http.request(
+                method,
+                self._urls[service] + path,
+                headers=_headers(),
+                timeout=httpx2.Timeout(timeout, connect=_CONNECT_TIMEOUT_S),
+                **content,
+            )
+        _raise_problem(service, response)
+        return response
+
+    @asynccontextmanager
+    async def _stream(self, service: Service, path: str, **content: Any) -> AsyncIterator[httpx2.Response]:
+        with _translated(service, self._urls[service]):
+            timeout = httpx2.Timeout(None, connect=_CONNECT_TIMEOUT_S)
+            async with self._http.stream(
+                "POST", self._urls[service] + path, headers=_headers(), timeout=timeout, **content
+            ) as response:
+                if response.is_error:
+                    await response.aread()
+                    _raise_problem(service, response)
+                yield response
+
+
+@contextmanager
+def _translated(service: Service, url: str) -> Iterator[None]:
+    """Turn what the HTTP client raises into Problems."""
+    try:
+        yield
+    except httpx2.TimeoutException as error:
+        raise Problem("upstream_unavailable", f"{service} at {url} did not answer in time") from error
+    except httpx2.HTTPError as error:
+        reason = str(error) or type(error).__name__
+        detail = f"{service} at {url} cannot be reached ({reason}); see `dtwinseger doctor`"
+        raise Problem("upstream_unavailable", detail) from error
+
+
+def _upload(image: bytes) -> dict[str, tuple[str, bytes, str]]:
+    return {"image": ("image", image, "application/octet-stream")}
+
+
+def _headers() -> dict[str, str]:
+    identity = request_id.get()
+    return forwarded() | ({api.REQUEST_ID_HEADER: identity} if identity else {})
+
+
+def _raise_problem(service: Service, response: httpx2.Response) -> None:
+    if not response.is_error:
+        return
+    retry_after = response.headers.get("retry-after", "")
+    try:
+        body = response.json()
+    except ValueError:
+        body = None
+    problem = Problem.from_body(body, retry_after=float(retry_after) if retry_after.isdigit() else None)
+    if problem is None or problem.code in ("internal", "not_found"):
+        # The caller did nothing wrong, and cannot mend it: our own service failed.
+        detail = problem.detail if problem else f"HTTP {response.status_code}"
+        raise Problem("upstream_invalid", f"{service} failed: {detail}")
+    raise problem
+
+
+def _parse(service: Service, kind: type[Model], body: bytes) -> Model:
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError as error:
+        raise Problem("upstream_invalid", f"{service} broke its contract: {in_words(error)[:300]}") from error
