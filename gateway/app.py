@@ -1,9 +1,10 @@
 """The gateway: the public API of DESIGN section 4. Run: `uvicorn --factory gateway.app:create`."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 import httpx2
 from fastapi import FastAPI, Form, Header, Request, Response, UploadFile
@@ -56,7 +57,9 @@ def create() -> FastAPI:
         return dict(zip(urls, states, strict=True)) | {"store": f"degraded: {error}" if error else "ok"}
 
     app = create_app("gateway", lifespan=lifespan, readiness=readiness, log_level=settings.log_level)
-    problems = {"default": {"model": ProblemDetails, "description": "An RFC 9457 problem"}}
+    problems: dict[int | str, dict[str, Any]] = {
+        "default": {"model": ProblemDetails, "description": "An RFC 9457 problem"}
+    }
 
     @app.get("/", include_in_schema=False)
     async def index() -> Response:
@@ -78,13 +81,15 @@ def create() -> FastAPI:
     ) -> Response:
         """Answer a query about an image: the mask of what answers it, and why."""
         asked, chosen = _query(query), _options(options)
+        kind = preferred(accept, (JSON, PNG))
+        if kind == PNG:
+            chosen = chosen.model_copy(update={"mask_format": "png"})
         data = await image.read()
         result = await attend(request, admission, settings.timeout_s, lambda: pipeline.segment(data, asked, chosen))
-        location = {"Content-Location": f"/dt/{result.twin_id}", "Vary": "Accept"}
-        if preferred(accept, (JSON, PNG)) == PNG:
-            png = await asyncio.to_thread(mask_png, answer_mask(await pipeline.twin(result.twin_id)))
-            return Response(png, media_type=PNG, headers=location)
-        return Response(result.model_dump_json(), media_type=JSON, headers=location)
+        headers = {"Content-Location": f"/dt/{result.twin_id}", "Vary": "Accept"}
+        if kind == PNG and isinstance(result.mask, api.PngMask):
+            return Response(base64.b64decode(result.mask.png), media_type=PNG, headers=headers)
+        return Response(result.model_dump_json(), media_type=JSON, headers=headers)
 
     @app.get("/dt/{identity}", responses=problems, response_model=DigitalTwin)
     async def twin(
