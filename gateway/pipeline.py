@@ -1,7 +1,7 @@
 """From image and query to a twin with its answer (DTwinSeger, sections 3.1 and 3.2)."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -54,22 +54,12 @@ class Pipeline:
             twin = await self._cache.get(f"twin:{identity}", DigitalTwin)
             if twin is not None and all(item.semantic is not None for item in twin.objects):
                 timings = dict.fromkeys((*STAGES, "total"), 0.0) | {"total": _ms(started)}
-                return await asyncio.to_thread(
-                    to_result,
-                    twin,
-                    options.mask_format,
-                    api.Usage(),
-                    timings,
-                    tuple(STAGES.values()),
-                    self._store_warning(),
-                )
+                return await self._told(twin, options, api.Usage(), timings, tuple(STAGES.values()))
             image = await asyncio.to_thread(decode_image, data)
             build = Build(asked, infos, image)
             twin = await self._build(identity, build, started)
             usage = api.Usage(vlm=build.vlm, llm=build.llm)
-            return await asyncio.to_thread(
-                to_result, twin, options.mask_format, usage, twin.timings_ms, build.cached, self._store_warning()
-            )
+            return await self._told(twin, options, usage, twin.timings_ms, build.cached)
 
     async def twin(self, identity: str) -> DigitalTwin:
         """The twin with this id. Raises Problem `not_found`, `gone` or `storage_unavailable`."""
@@ -133,9 +123,17 @@ class Pipeline:
         log.info("twin.built", twin=identity, objects=len(objects), answer=len(answer.indices), ms=_ms(started))
         return twin
 
-    def _store_warning(self) -> tuple[str, ...]:
+    async def _told(
+        self,
+        twin: DigitalTwin,
+        options: api.SegmentOptions,
+        usage: api.Usage,
+        timings_ms: dict[str, float],
+        cached: Sequence[str],
+    ) -> api.SegmentResult:
         error = self._cache.last_error
-        return (f"the twin store does not answer ({error}): this twin may not be found again",) if error else ()
+        warnings = [f"the twin store does not answer ({error}): this twin may not be found again"] if error else []
+        return await asyncio.to_thread(to_result, twin, options.mask_format, usage, timings_ms, cached, warnings)
 
 
 async def _together(first: Awaitable[A], second: Awaitable[B]) -> tuple[A, B]:
