@@ -3,8 +3,6 @@
 import argparse
 import signal
 import sys
-from types import FrameType
-from typing import NoReturn
 
 from rich.console import Console
 from rich.markup import escape
@@ -14,7 +12,7 @@ from dtwinseger.console import print_result
 from dtwinseger.problems import Problem
 from embedded import example
 from embedded.ports import StackError, ports_from
-from embedded.stack import ROOT, Stack, own_settings
+from embedded.stack import ROOT, InterruptedStackError, Stack, own_settings
 
 
 def main() -> int:
@@ -22,25 +20,25 @@ def main() -> int:
     parser.add_argument("--once", action="store_true", help="stop after the answer; exit 0 only if it was right")
     once = parser.parse_args().once
     console = Console()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _leave)
+    serving = False
     try:
-        with Stack(ports_from(own_settings())) as stack:
+        stack = Stack(ports_from(own_settings()))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, stack.interrupt)
+        with stack:
             _wait(console, stack)
             right = _ask(console, stack)
             if once:
                 return 0 if right else 1
+            serving = True
             console.print(f"\nServing. The web page: [bold]{stack.url}/[/]   Ctrl-C stops.", highlight=False)
-            try:
-                stack.watch()
-            except KeyboardInterrupt:
-                console.print("Stopping.")
-                return 0
+            stack.watch()
     except StackError as error:
         console.print(f"[red]error[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         return 1
-    except KeyboardInterrupt:
-        return 130
+    except InterruptedStackError as error:
+        console.print("stopped", highlight=False)
+        return 0 if serving and error.number == signal.SIGINT else 128 + error.number
 
 
 def _wait(console: Console, stack: Stack) -> None:
@@ -65,10 +63,10 @@ def _ask(console: Console, stack: Stack) -> bool:
     question = example.load()
     try:
         with Client(stack.url) as client, console.status(f"asking “{escape(question.query)}”"):
-            result = client.segment(example.IMAGE, question.query)
-            overlay = client.overlay(result.twin_id)
+            result = stack.run(lambda: client.segment(example.IMAGE, question.query))
+            overlay = stack.run(lambda: client.overlay(result.twin_id))
     except Problem as problem:
-        stack.check_soon()
+        stack.settle()
         console.print(f"[red]error[/] {problem.code}: {escape(problem.detail)}", highlight=False, soft_wrap=True)
         console.print(f"The logs are in {stack.run_dir}", highlight=False, soft_wrap=True)
         return False
@@ -83,10 +81,6 @@ def _ask(console: Console, stack: Stack) -> bool:
         f"The image: {example.IMAGE.relative_to(ROOT)}   The overlay: {shown}", highlight=False, soft_wrap=True
     )
     return verdict.right
-
-
-def _leave(number: int, frame: FrameType | None) -> NoReturn:
-    raise SystemExit(128 + number)
 
 
 if __name__ == "__main__":

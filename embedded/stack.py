@@ -7,9 +7,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from concurrent import futures
 from pathlib import Path
-from types import TracebackType
-from typing import NoReturn, Self
+from types import FrameType, TracebackType
+from typing import NoReturn, Self, TypeVar
 
 import httpx2
 from honcho import environ
@@ -25,7 +26,16 @@ POLL_S = 0.1
 TAIL_LINES = 15
 _PR_SET_PDEATHSIG = 1
 
+Result = TypeVar("Result")
 Report = Callable[[str, str], None]  # process, what it does
+
+
+class InterruptedStackError(Exception):
+    """A signal asked the stack to stop."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
 
 
 class Stack:
@@ -45,6 +55,7 @@ class Stack:
         self.run_dir = run_dir
         self.url = f"http://127.0.0.1:{self.ports['gateway']}"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._interrupted: int | None = None
         self._environment = _process_settings(self.ports, environment or {})
 
     def __enter__(self) -> Self:
@@ -62,6 +73,13 @@ class Stack:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.stop()
+
+    def interrupt(self, number: int, frame: FrameType | None) -> None:
+        """A signal handler: the next check raises InterruptedStackError.
+
+        It raises nothing itself, for Python swallows what a handler raises inside a callback.
+        """
+        self._interrupted = number
 
     def log(self, name: str) -> Path:
         """Where the process's output goes."""
@@ -89,14 +107,25 @@ class Stack:
                 time.sleep(POLL_S)
 
     def check(self) -> None:
-        """Raise StackError where a process has ended."""
+        """Raise StackError where a process has ended, InterruptedStackError where a signal came."""
+        if self._interrupted is not None:
+            raise InterruptedStackError(self._interrupted)
         for name, process in self.processes.items():
             if (code := process.poll()) is not None:
                 how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
                 raise StackError(f"{name} ended ({how}). The end of {self.log(name)}:\n{self.tail(name)}")
 
-    def check_soon(self, within: float = 1.0) -> None:
-        """`check`, for a while: a request may fail before the process that failed it has ended."""
+    def run(self, work: Callable[[], Result]) -> Result:
+        """What `work` returns or raises, in a thread of its own so that a check can end the wait."""
+        pool = futures.ThreadPoolExecutor(1)
+        future = pool.submit(work)
+        pool.shutdown(wait=False)
+        while not futures.wait([future], timeout=POLL_S).done:
+            self.check()
+        return future.result()
+
+    def settle(self, within: float = 1.0) -> None:
+        """`check` for a while: a request may fail before the process that failed it has ended."""
         ends_at = time.monotonic() + within
         while time.monotonic() < ends_at:
             self.check()
@@ -124,7 +153,7 @@ class Stack:
                     process.wait(max(0.0, ends_at - time.monotonic()))
                 except subprocess.TimeoutExpired:
                     continue
-        finally:  # also on a second Ctrl-C
+        finally:
             for process in self.processes.values():
                 _signal(process, signal.SIGKILL)
                 process.wait()

@@ -140,8 +140,27 @@ def test_a_signal_stops_everything(tree: Tree, number: signal.Signals) -> None:
     _eventually(lambda: len(tree.processes()) == 2 + len(NAMES), "every process runs")
     launcher.send_signal(number)
     code, _ = _finished(launcher)
-    assert code == {signal.SIGINT: 130}.get(number, 128 + number)
+    assert code == 128 + number
+    _eventually(lambda: tree.processes() == [], "every process is gone")
+
+
+def test_a_signal_is_heeded_while_the_question_is_asked(tree: Tree) -> None:
+    tree.commands["gateway"] = f"exec {sys.executable} -c '{_SLOW}' ${variable('gateway')}"
+    launcher = tree.launch()
+    _eventually((tree.root / "asked").exists, "the question is asked")
+    launcher.terminate()
+    assert _finished(launcher)[0] == 128 + signal.SIGTERM
     assert tree.processes() == []
+
+
+def test_a_gateway_that_dies_while_it_is_asked_is_named(tree: Tree) -> None:
+    tree.commands["gateway"] = f"exec {sys.executable} -c '{_SLOW}' ${variable('gateway')}"
+    launcher = tree.launch()
+    _eventually((tree.root / "asked").exists, "the question is asked")
+    os.kill(max(tree.processes()), signal.SIGKILL)
+    code, output = _finished(launcher)
+    assert code == 1
+    assert "gateway ended (signal SIGKILL)" in output
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")
@@ -162,7 +181,23 @@ def test_a_process_that_ignores_the_request_to_stop_is_killed(tree: Tree) -> Non
     _eventually(lambda: tree.processes() == [], "the stubborn process is gone")
 
 
-_STUBBORN = (
-    "import pathlib, signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); pathlib.Path("
-    '"stubborn").touch(); signal.pause()'
+# Ends at no SIGTERM.
+_STUBBORN = "; ".join(
+    (
+        "import pathlib, signal",
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)",
+        'pathlib.Path("stubborn").touch()',
+        "signal.pause()",
+    )
+)
+
+# Is ready, and answers no POST.
+_SLOW = "; ".join(
+    (
+        "import http.server, pathlib, signal, sys",
+        "serve = http.server.SimpleHTTPRequestHandler",
+        'serve.translate_path = lambda self, path: "ready" + path',
+        'serve.do_POST = lambda self: (pathlib.Path("asked").touch(), __import__("time").sleep(100))',
+        'http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), serve).serve_forever()',
+    )
 )
