@@ -1,0 +1,104 @@
+"""The command line: `dtwinseger segment | twin | doctor`. An error is one line on stderr and exit code 1."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from dtwinseger.client import DEFAULT_URL, Client
+from dtwinseger.console import print_result, print_twin
+from dtwinseger.doctor import examine
+from dtwinseger.problems import Problem
+
+app = typer.Typer(
+    help="Reasoning segmentation: ask an image a question.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Url = Annotated[str, typer.Option(envvar="DTWINSEGER_URL", help="Where the gateway is.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print what the gateway answered, as JSON.")]
+
+
+@app.command()
+def segment(
+    image: Annotated[Path, typer.Argument(help="JPEG, PNG, WebP, BMP or TIFF.")],
+    query: Annotated[str, typer.Argument(help="What to look for; it may be implied.")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Save the overlay here, as PNG.")] = None,
+    as_json: AsJson = False,
+    options: Annotated[str, typer.Option(help="The options of POST /segment, in JSON.")] = "{}",
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Segment what answers QUERY in IMAGE."""
+    with _one_line_errors(), Client(url) as client:
+        result = client.segment(image, query, _object(options))
+        if output is not None:
+            output.write_bytes(client.overlay(result.twin_id))
+        if as_json:
+            typer.echo(result.model_dump_json())
+            return
+        console = Console()
+        print_result(console, result)
+        console.print(f"twin {result.twin_id}", highlight=False, soft_wrap=True)
+        if output is not None:
+            console.print(f"overlay {escape(str(output))}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def twin(
+    twin_id: Annotated[str, typer.Argument(metavar="ID", help="As `segment` prints it.")],
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Show the digital twin behind an answer: every object that was seen, and how it was judged."""
+    with _one_line_errors(), Client(url) as client:
+        found = client.twin(twin_id)
+        if as_json:
+            typer.echo(found.model_dump_json())
+        else:
+            print_twin(Console(), found)
+
+
+@app.command()
+def doctor(url: Url = DEFAULT_URL) -> None:
+    """Check the gateway, each service, engine, model and the store; exit code 1 if anything is wrong."""
+    findings = examine(url, os.environ)
+    table = Table("", "what", "state")
+    for finding in findings:
+        sign = "[green]✓[/]" if finding.ok else "[red]✗[/]"
+        table.add_row(sign, escape(finding.name), escape(finding.words))
+    Console().print(table)
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+def _object(options: str) -> dict[str, Any]:
+    """The options as an object; what is in it the gateway judges."""
+    try:
+        value = json.loads(options)
+    except json.JSONDecodeError as error:
+        raise Problem("invalid_options", f"--options is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise Problem("invalid_options", '--options must be an object, such as {"granularity": "part"}')
+    return value
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    console = Console(stderr=True)
+    try:
+        yield
+    except Problem as problem:
+        console.print(f"[red]error[/] {problem.code}: {escape(problem.detail)}", highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from problem
+    except OSError as error:
+        console.print(f"[red]error[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from error
