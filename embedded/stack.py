@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from concurrent import futures
+from functools import partial
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import NoReturn, Self, TypeVar
@@ -25,6 +26,7 @@ STOP_S = 8.0  # for a graceful end; then SIGKILL
 POLL_S = 0.1
 TAIL_LINES = 15
 _PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
 
 Result = TypeVar("Result")
 Report = Callable[[str, str], None]  # process, what it does
@@ -168,7 +170,7 @@ class Stack:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=partial(_die_with, os.getpid()),
             )
 
     def _too_late(self, waiting: Mapping[str, str], within: float) -> str:
@@ -234,7 +236,9 @@ def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
         return
 
 
-def _die_with_parent() -> None:
+def _die_with(launcher: int) -> None:
     """In the child: be killed when the launcher is, even where it gets no chance to say so. Linux only."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != launcher:  # it died before we asked
+            os._exit(1)
