@@ -23,11 +23,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-    help="Reasoning segmentation: ask an image a question.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
 
 Url = Annotated[str, typer.Option(envvar="DTWINSEGER_URL", help="Where the gateway is.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print what the gateway answered, as JSON.")]
