@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from dtwinseger.api import MAX_BODY_BYTES, REQUEST_ID_HEADER
 from dtwinseger.problems import MEDIA_TYPE, Problem
 
+DRAINED = 100_000_000  # bytes of a refused body that are read on
 MULTIPART_SLACK = 200_000  # bytes for the form's other fields and its boundaries
 
 log = structlog.get_logger()
@@ -95,6 +96,7 @@ class BodyLimit:
             return
         declared = Headers(scope=scope).get("content-length", "")
         if declared.isdigit() and int(declared) > self.limit:
+            await _drain(receive)
             await self._refuse(send)
             return
         received = 0
@@ -104,6 +106,7 @@ class BodyLimit:
             message = await receive()
             received += len(message.get("body", b""))
             if received > self.limit:
+                await _drain(receive)
                 # FastAPI lets an HTTPException pass through its body parsing; anything else it calls a bad body.
                 raise HTTPException(413, self._detail)
             return message
@@ -114,6 +117,20 @@ class BodyLimit:
         problem = Problem("image_too_large", self._detail)
         count_problem(self.service, problem)
         body = problem.details(request_id.get()).model_dump_json().encode()
-        headers = [(b"content-type", MEDIA_TYPE.encode()), (b"connection", b"close")]
+        headers = [
+            (b"content-type", MEDIA_TYPE.encode()),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+        ]
         await send({"type": "http.response.start", "status": problem.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+
+async def _drain(receive: Receive) -> None:
+    """Read on for a while: a client that is still sending would not read the answer."""
+    drained = 0
+    while drained < DRAINED:
+        message = await receive()
+        drained += len(message.get("body", b""))
+        if not message.get("more_body", False):
+            return

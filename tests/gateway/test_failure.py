@@ -1,0 +1,136 @@
+"""What a caller sees when something behind the gateway is down, slow, or answers nonsense."""
+
+import sqlite3
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from dtwinseger.problems import Problem
+from gateway.app import create
+from tests.doubles.services import Script
+from tests.doubles.serving import free_port, serving
+from tests.gateway.conftest import Gateway, gateway, png
+
+STAGES = ["proposals", "granularity", "semantics", "reason"]
+
+
+def stored(store_url: str) -> set[str]:
+    """Which kinds of value the store holds."""
+    with sqlite3.connect(store_url.removeprefix("sqlite:///")) as database:
+        return {key.partition(":")[0] for (key,) in database.execute("SELECT key FROM entries")}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_nonsense_is_upstream_invalid_and_leaves_no_twin(front: Gateway, store_url: str, stage: str) -> None:
+    front.script.failing[stage] = "nonsense"
+    response = front.segment()
+    assert response.status_code == 502
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["code"] == "upstream_invalid"
+    assert response.json()["request_id"] == response.headers["x-request-id"]
+    assert not stored(store_url) & {"twin", "answer", "tombstone"}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_slow_service_is_deadline_exceeded_and_its_work_is_cancelled(
+    front: Gateway, store_url: str, stage: str
+) -> None:
+    front.script.failing[stage] = "hang"
+    response = front.segment(**{"X-Timeout-Ms": "700"})
+    assert response.status_code == 504
+    assert response.json()["code"] == "deadline_exceeded"
+    until(lambda: front.script.cancelled[stage] > 0)
+    assert not stored(store_url) & {"twin", "answer", "tombstone"}
+    assert all(left <= 700 for left in front.script.timeouts), "every hop hears what remains"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_failure_repeats_only_what_is_missing(front: Gateway, stage: str) -> None:
+    front.script.failing[stage] = Problem("upstream_unavailable", "the engine is down", retry_after=3)
+    response = front.segment()
+    assert response.json()["code"] == "upstream_unavailable"
+    assert response.json()["detail"] == "the engine is down"
+    assert response.headers["retry-after"] == "3"
+    front.script.failing.clear()
+    front.script.calls.clear()
+    assert front.segment().status_code == 200
+    if stage == "reason":
+        assert set(front.script.calls) == {"reason"}
+    assert front.script.calls[stage] == 1
+
+
+def test_a_cut_stream_of_semantics_is_upstream_invalid_and_keeps_what_came(front: Gateway) -> None:
+    front.script.failing["semantics"] = "cut"
+    assert front.segment().json()["code"] == "upstream_invalid"
+    front.script.failing.clear()
+    front.script.calls.clear()
+    assert front.segment().status_code == 200
+    assert front.script.calls["masks"] == 2
+
+
+def test_an_invented_index_does_not_leave_the_gateway(front: Gateway) -> None:
+    front.script.failing["reason"] = "invented"
+    response = front.segment()
+    assert response.json()["code"] == "upstream_invalid"
+    assert "99" in response.json()["detail"]
+
+
+def test_services_that_are_down_are_named(monkeypatch: pytest.MonkeyPatch, store_url: str) -> None:
+    for name in ("PERCEPTION", "SEMANTICS", "REASONER"):
+        monkeypatch.setenv(f"GATEWAY_{name}_URL", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("GATEWAY_STORE_URL", store_url)
+    with serving(create()) as url, httpx2.Client(base_url=url) as http:
+        response = http.post("/segment", data={"query": "the mug"}, files={"image": png()})
+        assert response.json()["code"] == "upstream_unavailable"
+        assert "perception" in response.json()["detail"]
+        ready = http.get("/readyz")
+        assert ready.status_code == 503
+        assert "cannot be reached" in ready.json()["needs"]["perception"]
+        assert http.get("/livez").status_code == 200
+
+
+def test_a_store_that_is_down_costs_no_request_and_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    broken = tmp_path / "twins.sqlite"
+    broken.write_bytes(b"no database" * 1000)
+    with gateway(Script(), monkeypatch, f"sqlite:///{broken}") as front:
+        for _ in range(2):
+            answer = front.segment()
+            assert answer.status_code == 200
+            assert answer.json()["indices"] == [2]
+            assert "store" in answer.json()["warnings"][0]
+        mask = front.segment(accept="image/png")
+        assert mask.headers["content-type"] == "image/png"
+        assert front.http.get("/readyz").json()["needs"]["store"].startswith("degraded:")
+        lost = front.http.get(f"/dt/{answer.json()['twin_id']}")
+        assert lost.status_code == 503
+        assert lost.json()["code"] == "storage_unavailable"
+
+
+def test_too_many_at_once_are_overloaded(monkeypatch: pytest.MonkeyPatch, store_url: str) -> None:
+    script = Script(failing={"proposals": "hang"})
+    with (
+        gateway(script, monkeypatch, store_url, max_running="1", max_queued="0") as front,
+        ThreadPoolExecutor() as pool,
+    ):
+        leaving = httpx2.Client(base_url=front.http.base_url, timeout=1.5)  # gives up before the gateway does
+        held = pool.submit(Gateway(leaving, script).segment, query="first")
+        until(lambda: script.calls["proposals"] > 0)
+        response = front.segment(query="second")
+        assert response.status_code == 503
+        assert response.json()["code"] == "overloaded"
+        assert int(response.headers["retry-after"]) >= 1
+        with pytest.raises(httpx2.ReadTimeout):
+            held.result()
+        leaving.close()
+        until(lambda: script.cancelled["proposals"] > 0)  # nobody waits for it any more
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -1,0 +1,86 @@
+"""GET /dt/<id>: the twin as JSON, as pictures, as a page."""
+
+import sqlite3
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dtwinseger.twin import DigitalTwin
+from tests.gateway.conftest import Gateway
+
+
+def test_the_twin_holds_objects_relations_answer_and_provenance(front: Gateway) -> None:
+    identity = front.segment().json()["twin_id"]
+    response = front.http.get(f"/dt/{identity}")
+    assert response.headers["content-type"] == "application/json"
+    twin = DigitalTwin.model_validate_json(response.content)
+    assert twin.id == identity
+    assert [item.index for item in twin.objects] == [1, 2, 3]
+    areas = [item.area_percent for item in twin.objects]
+    assert areas == sorted(areas, reverse=True)
+    assert twin.objects[1].bbox == (32, 8, 50, 20)
+    assert "1 (thing)" in twin.objects[1].spatial
+    assert twin.answer.indices == (2,)
+    assert twin.provenance.models
+    assert twin.provenance.options["proposals"]["points_per_side"] == 32
+    assert twin.usage["vlm"]["calls"] == 2
+
+
+def test_a_browser_gets_a_page_in_which_labels_stay_text(front: Gateway) -> None:
+    identity = front.segment(query="<script>alert(1)</script>").json()["twin_id"]
+    response = front.http.get(f"/dt/{identity}", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    assert response.headers["content-type"].startswith("text/html")
+    assert "<script>alert" not in response.text
+    assert "&lt;script&gt;alert(1)" in response.text
+    assert "thing 2 &lt;b&gt;&amp;" in response.text
+    assert "default-src 'self'" in response.headers["content-security-policy"]
+    as_json = front.http.get(f"/dt/{identity}?format=json", headers={"Accept": "text/html"})
+    assert as_json.json()["id"] == identity
+
+
+def test_pictures_of_the_twin(front: Gateway) -> None:
+    identity = front.segment().json()["twin_id"]
+    with Image.open(BytesIO(front.http.get(f"/dt/{identity}/objects/1/mask.png").content)) as image:
+        mask = np.asarray(image) > 0
+    assert mask.sum() == 26 * 26
+    with Image.open(BytesIO(front.http.get(f"/dt/{identity}/overlay.png").content)) as image:
+        assert max(image.size) == 480, "a small image is scaled up for legible numbers"
+        pink = (np.asarray(image.convert("RGB"))[:, :, 0] > 200).sum()
+    assert pink > 100
+    assert front.http.get(f"/dt/{identity}/objects/9/mask.png").json()["code"] == "not_found"
+
+
+@pytest.mark.parametrize("path", ["", "/overlay.png", "/mask.png", "/objects/1/mask.png"])
+def test_an_unknown_id_is_not_found(front: Gateway, path: str) -> None:
+    response = front.http.get(f"/dt/{'0' * 32}{path}")
+    assert (response.status_code, response.json()["code"]) == (404, "not_found")
+
+
+def test_an_expired_twin_is_gone(front: Gateway, store_url: str) -> None:
+    identity = front.segment().json()["twin_id"]
+    with sqlite3.connect(store_url.removeprefix("sqlite:///")) as database:
+        database.execute("UPDATE entries SET expires = 0 WHERE key = ?", (f"twin:{identity}",))
+    response = front.http.get(f"/dt/{identity}")
+    assert (response.status_code, response.json()["code"]) == (410, "gone")
+    assert front.segment().json()["twin_id"] == identity, "asking again makes it anew"
+    assert front.http.get(f"/dt/{identity}").status_code == 200
+
+
+def test_an_unknown_path_method_and_format_are_problems(front: Gateway) -> None:
+    assert front.http.get("/nowhere").json()["code"] == "not_found"
+    assert front.http.put("/segment").headers["content-type"] == "application/problem+json"
+    identity = front.segment().json()["twin_id"]
+    assert front.http.get(f"/dt/{identity}?format=xml").json()["code"] == "invalid_options"
+
+
+def test_health_metrics_and_schema_are_served(front: Gateway) -> None:
+    front.segment()
+    assert front.http.get("/livez").json() == {"status": "ok"}
+    assert front.http.get("/readyz").json()["needs"]["store"] == "ok"
+    assert 'gateway_stage_seconds_count{stage="perception"}' in front.http.get("/metrics").text
+    assert "/segment" in front.http.get("/openapi.json").json()["paths"]
+    assert front.http.get("/static/ask.js").headers["content-type"].startswith("text/javascript")
+    assert front.http.get("/static/../app.py").json()["code"] == "not_found"
+    assert "<form" in front.http.get("/").text
