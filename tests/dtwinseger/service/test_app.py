@@ -1,0 +1,109 @@
+"""What every deployable gets from the factory: problems, ids, limits, health."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+
+import httpx2
+import pytest
+from fastapi import FastAPI, Request
+
+from dtwinseger.api import MAX_BODY_BYTES
+from dtwinseger.problems import PROBLEM_CODES, STATUS, Problem
+from dtwinseger.service.admission import Admission
+from dtwinseger.service.app import create_app
+from dtwinseger.service.deadline import remaining
+from dtwinseger.service.request import attend
+from tests.doubles.serving import serving
+
+needs = {"engine": "ok"}
+
+
+def app() -> FastAPI:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+
+    async def readiness(app: FastAPI) -> Mapping[str, str]:
+        return needs
+
+    made = create_app("tested", lifespan=lifespan, readiness=readiness)
+    admission = Admission(running=1, queued=1)
+
+    @made.get("/crash")
+    async def crash() -> None:
+        raise RuntimeError("the secret is swordfish")
+
+    @made.get("/problem/{code}")
+    async def problem(code: str) -> None:
+        raise Problem(code, "in words", retry_after=2.4)  # type: ignore[arg-type]
+
+    @made.post("/size")
+    async def size(request: Request) -> int:
+        return len(await request.body())
+
+    @made.get("/left")
+    async def left(request: Request) -> float | None:
+        async def work() -> float | None:
+            return remaining()
+
+        return await attend(request, admission, 60, work)
+
+    @made.get("/slow")
+    async def slow(request: Request) -> None:
+        await attend(request, admission, 60, lambda: asyncio.sleep(3600))
+
+    return made
+
+
+@pytest.fixture(scope="module")
+def http() -> Iterator[httpx2.Client]:
+    with serving(app()) as url, httpx2.Client(base_url=url, timeout=10) as client:
+        yield client
+
+
+def test_what_nobody_foresaw_is_internal_and_tells_no_secrets(http: httpx2.Client) -> None:
+    response = http.get("/crash")
+    assert (response.status_code, response.json()["code"]) == (500, "internal")
+    assert "swordfish" not in response.text
+
+
+@pytest.mark.parametrize("code", PROBLEM_CODES)
+def test_every_code_has_its_status_and_shape(http: httpx2.Client, code: str) -> None:
+    response = http.get(f"/problem/{code}")
+    assert response.status_code == STATUS[code]  # type: ignore[index]
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.headers["retry-after"] == "2"
+    assert set(response.json()) == {"type", "title", "status", "code", "detail", "request_id"}
+
+
+def test_a_sane_request_id_is_kept_and_another_replaced(http: httpx2.Client) -> None:
+    assert http.get("/livez", headers={"X-Request-Id": "abc-1.2_3"}).headers["x-request-id"] == "abc-1.2_3"
+    assert http.get("/livez", headers={"X-Request-Id": 'x" onload='}).headers["x-request-id"] != 'x" onload='
+
+
+def test_a_body_over_the_limit_is_refused_with_and_without_a_declared_length(http: httpx2.Client) -> None:
+    def chunks() -> Iterator[bytes]:
+        for _ in range(22):
+            yield bytes(1_000_000)
+
+    for content in (bytes(MAX_BODY_BYTES + 1_000_000), chunks()):
+        response = http.post("/size", content=content)
+        assert response.json()["code"] == "image_too_large"
+    assert http.post("/size", content=bytes(1000)).json() == 1000
+
+
+def test_ready_means_that_every_need_is_met_or_merely_degraded(http: httpx2.Client) -> None:
+    assert http.get("/readyz").status_code == 200
+    needs["engine"] = "degraded: slow"
+    assert http.get("/readyz").status_code == 200
+    needs["engine"] = "cannot be reached"
+    assert http.get("/readyz").json() == {"status": "unready", "needs": {"engine": "cannot be reached"}}
+    needs["engine"] = "ok"
+
+
+def test_the_callers_deadline_is_kept_but_never_lengthens_ours(http: httpx2.Client) -> None:
+    assert http.get("/left", headers={"X-Timeout-Ms": "5000"}).json() <= 5
+    assert 5 < http.get("/left", headers={"X-Timeout-Ms": "900000"}).json() <= 60
+    late = http.get("/slow", headers={"X-Timeout-Ms": "50"})
+    assert late.json()["code"] == "deadline_exceeded"
