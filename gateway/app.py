@@ -105,6 +105,11 @@ def create() -> FastAPI:
             return pages.twin_page(found)
         return Response(found.model_dump_json(), media_type=JSON, headers={"Vary": "Accept"})
 
+    @app.delete("/dt/{identity}", status_code=204, responses=problems)
+    async def forget(identity: str) -> None:
+        """Remove the twin; from then on it is gone. Stage results and image, which other twins share, expire."""
+        await pipeline.forget(identity)
+
     @app.get("/dt/{identity}/overlay.png", responses=problems, response_class=Response)
     async def overlay(identity: str) -> Response:
         """The image with every object outlined and numbered, the answer filled."""

@@ -7,6 +7,7 @@ import structlog
 from prometheus_client import Counter
 from pydantic import BaseModel
 
+from dtwinseger.problems import Problem
 from gateway.store import StoreUnavailableError, TwinStore
 from gateway.store.codec import pack_model, unpack_model
 
@@ -55,6 +56,14 @@ class Cache:
             await self._store.put(key, pack_model(value), self._ttl_s + extra_ttl_s)
         except StoreUnavailableError as error:
             self._rest(error)
+
+    async def delete(self, key: str) -> None:
+        """Forget a value. Raises Problem `storage_unavailable`: a deletion must not fail in silence."""
+        try:
+            await self._store.delete(key)
+        except StoreUnavailableError as error:
+            self._rest(error)
+            raise Problem("storage_unavailable", f"nothing was removed: {error}; try again shortly") from error
 
     async def probe(self) -> None:
         """Ask the store for anything, so that `last_error` tells how it is now."""

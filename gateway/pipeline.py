@@ -72,6 +72,11 @@ class Pipeline:
             raise Problem("gone", "this twin has expired; send the image and the query again")
         raise Problem("not_found", "there is no twin with this id")
 
+    async def forget(self, identity: str) -> None:
+        """Remove the twin with this id. Raises Problem as `twin` does, and `storage_unavailable`."""
+        await self.twin(identity)
+        await self._cache.delete(f"twin:{identity}")
+
     async def image(self, twin: DigitalTwin) -> bytes:
         """The twin's image, upright, as JPEG. Raises Problem `gone`."""
         stored = await self._cache.get(f"image:{twin.image.sha256}", StoredImage)

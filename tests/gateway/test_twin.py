@@ -68,6 +68,14 @@ def test_an_expired_twin_is_gone(front: Gateway, store_url: str) -> None:
     assert front.http.get(f"/dt/{identity}").status_code == 200
 
 
+def test_a_removed_twin_is_gone(front: Gateway) -> None:
+    identity = front.segment().json()["twin_id"]
+    assert front.http.delete(f"/dt/{identity}").status_code == 204
+    assert front.http.get(f"/dt/{identity}").json()["code"] == "gone"
+    assert front.http.delete(f"/dt/{identity}").json()["code"] == "gone"
+    assert front.http.delete(f"/dt/{'0' * 32}").json()["code"] == "not_found"
+
+
 def test_an_unknown_path_method_and_format_are_problems(front: Gateway) -> None:
     assert front.http.get("/nowhere").json()["code"] == "not_found"
     assert front.http.put("/segment").headers["content-type"] == "application/problem+json"
