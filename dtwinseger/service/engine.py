@@ -1,8 +1,11 @@
 """The only way a service reaches a model: one JSON answer of a known shape over OpenAI chat completions."""
 
 import asyncio
+import hashlib
 import re
 from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any, Self, TypeVar
 
@@ -33,6 +36,18 @@ class EngineSettings(BaseModel):
     structured_output: bool = False
     max_in_flight: Annotated[int, Field(ge=1)] = 8
     timeout_s: Annotated[float, Field(gt=0)] = 120.0  # of one call, where the deadline leaves more
+
+    @cached_property
+    def identity(self) -> str:
+        """The model's name, with a hash of its weights where it is a folder here: other weights, other results."""
+        weights = sorted(Path(self.model).glob("*.safetensors"))
+        if not weights:
+            return self.model
+        digest = hashlib.sha256()
+        for path in weights:
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        return f"{self.model}@{digest.hexdigest()[:12]}"
 
 
 class Engine:

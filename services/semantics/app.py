@@ -71,7 +71,9 @@ def create() -> FastAPI:
             await describe(engine, decoded.pixels, wanted, settings.side, lines.put_nowait)
 
         def end(usage: api.EngineUsage) -> api.SemanticsEnd:
-            return api.SemanticsEnd(model=settings.engine.model, prompts=prompts.digest(prompts.SEMANTICS), usage=usage)
+            return api.SemanticsEnd(
+                model=settings.engine.identity, prompts=prompts.digest(prompts.SEMANTICS), usage=usage
+            )
 
         job = asyncio.create_task(attend(request, admission, settings.timeout_s, work))
         return StreamingResponse(await ndjson(job, lines, wanted.masks, end), media_type="application/x-ndjson")
@@ -82,7 +84,7 @@ def create() -> FastAPI:
         return api.ServiceInfo(
             service="semantics",
             version=__version__,
-            models={"vlm": settings.engine.model},
+            models={"vlm": settings.engine.identity},
             prompts=prompts.digest(prompts.GRANULARITY, prompts.SEMANTICS),
             settings={"view_side": settings.side},
         )

@@ -27,7 +27,7 @@ async def granularity(engine: Engine, image: views.Picture, query: str, side: in
     return api.GranularityResponse(
         granularity=answer.granularity,
         reason=answer.reason,
-        model=engine.settings.model,
+        model=engine.settings.identity,
         prompts=prompts.digest(prompts.GRANULARITY),
         usage=usage,
     )
