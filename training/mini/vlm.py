@@ -99,7 +99,7 @@ def draw(shards: list[Views], processor: LlavaProcessor, options: Options, step:
                 fitting = [query for query in queries if answers.semantics(record, query).relevance == 1.0]
                 asked = fitting[int(rng.integers(len(fitting)))] if fitting else asked
             query = None if rng.random() < NO_QUERY_SHARE else asked
-            messages = prompts.semantics(query and query.text, int(rng.integers(1, 41)), b"", b"")
+            messages = prompts.semantics(query.text if query else None, int(rng.integers(1, 41)), b"", b"")
             answer = answers.compact(answers.semantics(record, query))
             pictures += list(views.pictures[index])
             records.append(record)

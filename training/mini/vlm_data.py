@@ -110,7 +110,7 @@ def _render(folder: Path, scenes: int, first_seed: int, perturbed: bool) -> None
             scene = render_scene(first_seed + number, width, height)
             masks = perceived(rng, scene) if perturbed else [Shown(o.mask, o) for o in scene.objects]
             pictures[len(records) : len(records) + len(masks)] = _pictures(processor, scene, masks)
-            records += [_record(number, scene, shown) for shown in masks]
+            records += [record_of(number, scene, shown) for shown in masks]
             seeded = random.Random(first_seed + number)  # noqa: S311
             lines.write(json.dumps([asdict(query) for query in ask(scene, seeded)]) + "\n")
     pictures.flush()
@@ -247,7 +247,8 @@ def _pictures(processor: LlavaImageProcessor, scene: Scene, masks: list[Shown]) 
     return np.asarray(out["pixel_values"], np.uint8).reshape(len(masks), 2, 3, SIDE, SIDE)
 
 
-def _record(number: int, scene: Scene, shown: Shown) -> tuple[int, ...]:
+def record_of(number: int, scene: Scene, shown: Shown) -> tuple[int, ...]:
+    """A row of RECORD for a mask of the scene with that number."""
     found = shown.found
     if found is None:
         return (number, 0, BACKGROUND, 0, 0, WHOLE, WHOLE)
