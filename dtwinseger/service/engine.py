@@ -107,7 +107,7 @@ class Engine:
                 raise Problem("deadline_exceeded", "no time was left to ask the engine")
             timeout = self.settings.timeout_s if left is None else min(left, self.settings.timeout_s)
             try:
-                completion: ChatCompletion = await self._client.chat.completions.create(
+                completion = await self._client.chat.completions.create(
                     model=self.settings.model,
                     messages=messages,  # type: ignore[arg-type]
                     temperature=0,
@@ -117,6 +117,8 @@ class Engine:
                 )
             except openai.APIError as error:
                 raise _as_problem(error) from error
+        if not isinstance(completion, ChatCompletion):  # the client hands on whatever a 200 holds
+            raise Problem("upstream_invalid", "the engine's response is no chat completion")
         counted = completion.usage
         usage = EngineUsage(
             calls=1,
