@@ -40,6 +40,7 @@ class Options:
     weight_decay: float = 0.05
     clip: float = 1.0
     seed: int = 0
+    hint_weight: float = 0.3
     save_every: int = 200
     threads: int = 1
 
@@ -185,7 +186,7 @@ def train(options: Options) -> None:
     for step in range(start, options.steps):
         batch = draw(shards, processor, options, step)
         loss, hint = loss_of(model, hints, processor, batch)
-        (loss + 0.1 * hint).backward()  # type: ignore[no-untyped-call]
+        (loss + options.hint_weight * hint).backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(modules.parameters(), options.clip)
         optimizer.step()
         schedule.step()

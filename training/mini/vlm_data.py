@@ -243,7 +243,7 @@ def _pictures(processor: LlavaImageProcessor, scene: Scene, masks: list[Shown]) 
         for shown in masks
         for picture in (views.marked(whole, shown.mask, 1, SIDE), views.crop(scene.image, shown.mask, SIDE))
     ]
-    out = processor(pictures, do_rescale=False, do_normalize=False, return_tensors="np")
+    out = processor([picture.copy() for picture in pictures], do_rescale=False, do_normalize=False, return_tensors="np")
     return np.asarray(out["pixel_values"], np.uint8).reshape(len(masks), 2, 3, SIDE, SIDE)
 
 

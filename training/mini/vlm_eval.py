@@ -28,7 +28,7 @@ def local(model: LlavaForConditionalGeneration, processor: LlavaProcessor) -> Te
 
     def tell(messages: list[prompts.Message]) -> str:
         inputs = processor.apply_chat_template(
-            _as_served(messages), add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
+            as_served(messages), add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
         )
         with torch.inference_mode():
             out = model.generate(**inputs, max_new_tokens=100)
@@ -91,7 +91,7 @@ def _read(text: str) -> dict[str, object]:
     return value if isinstance(value, dict) else {}
 
 
-def _as_served(messages: list[prompts.Message]) -> list[prompts.Message]:
+def as_served(messages: list[prompts.Message]) -> list[prompts.Message]:
     """The protocol's messages as the server hands them to the processor."""
     served = []
     for message in messages:
