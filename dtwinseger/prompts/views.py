@@ -15,7 +15,7 @@ Picture = NDArray[np.uint8]
 OUTLINE = (255, 0, 255)  # magenta: hardly an object's own color
 OUTLINE_SHARE = 1 / 160  # of the side
 LABEL_SHARE = 1 / 22  # of the side
-LEGIBLE_SIDE = 256  # a number in a smaller picture only hides things
+LEGIBLE_SIDE = 256  # of a picture in which an outline and a number are seen
 MARGIN = 0.15  # around the box, of its longest side
 KEPT = 0.35  # of the surroundings; the rest is GRAY, in which neither a black nor a white object drowns
 GRAY = 112
@@ -32,21 +32,26 @@ def scaled(image: Picture, side: int) -> Picture:
 
 
 def marked(image: Picture, mask: NDArray[np.bool_], index: int, side: int) -> Picture:
-    """The whole image at `side` pixels with `mask` outlined and, where that stays legible, numbered: [h, w, 3].
+    """The whole image at `side` pixels with `mask` outlined and numbered: [h, w, 3].
 
     The outline runs outside the mask, so that it hides nothing of a small object, and inside along the image's edge.
+    Below LEGIBLE_SIDE, where line and number would be lost, the mask is filled and its surroundings are darkened.
     Raises ValueError for an empty mask.
     """
-    picture = Image.fromarray(scaled(image, side))
     _require(mask)
+    picture = Image.fromarray(scaled(image, side))
     inside = _resized(mask, picture.size)
-    thickness = max(1, round(side * OUTLINE_SHARE))
+    pixels = np.array(picture)
+    if side < LEGIBLE_SIDE:
+        pixels = (pixels * np.float32(KEPT)).astype(np.uint8)
+        pixels[inside] = OUTLINE
+        return pixels
+    thickness = round(side * OUTLINE_SHARE)
     grown = np.asarray(Image.fromarray(inside).filter(ImageFilter.MaxFilter(2 * thickness + 1)))
     edge = np.ones(inside.shape, dtype=np.bool_)
     edge[thickness:-thickness, thickness:-thickness] = False
-    pixels = np.array(picture)
     pixels[(grown & ~inside) | (edge & inside)] = OUTLINE
-    return _numbered(pixels, inside, index, side) if side >= LEGIBLE_SIDE else pixels
+    return _numbered(pixels, inside, index, side)
 
 
 def crop(image: Picture, mask: NDArray[np.bool_], side: int) -> Picture:

@@ -38,11 +38,11 @@ def test_an_image_that_has_the_side_is_not_touched() -> None:
 
 
 def test_the_outline_runs_around_the_mask_and_hides_nothing_of_it() -> None:
-    mask = box(64, 64, 20, 24, 40, 44)
-    picture = views.marked(green(64, 64), mask, 1, 64)
-    ring = outlined(picture)
-    assert (ring == (box(64, 64, 19, 23, 41, 45) & ~mask)).all()
-    assert (picture[~ring] == GREEN).all()
+    mask = box(256, 256, 120, 24, 180, 84)
+    ring = outlined(views.marked(green(256, 256), mask, 1, 256))
+    wide = box(256, 256, 118, 22, 182, 86)
+    below = np.s_[121:, :]  # the number stands above
+    assert (ring[below] == (wide & ~mask)[below]).all()
 
 
 def test_the_outline_grows_with_the_picture() -> None:
@@ -52,17 +52,23 @@ def test_the_outline_grows_with_the_picture() -> None:
 
 
 def test_a_mask_at_the_edge_of_the_image_is_outlined_there_too() -> None:
-    ring = outlined(views.marked(green(64, 64), box(64, 64, 0, 0, 30, 64), 1, 64))
-    assert ring[0].all()
-    assert ring[:31, 0].all()
-    assert ring[:31, 63].all()
-    assert ring[30].all()
-    assert not ring[31:].any()
-    assert not ring[1:30, 1:63].any()
+    ring = outlined(views.marked(green(256, 256), box(256, 256, 0, 0, 120, 256), 1, 256))
+    assert ring[:122, :2].all()
+    assert ring[:2, 40:].all()
+    assert ring[120:122].all()
+    assert not ring[122:].any()
+    assert not ring[20:120, 2:254].any()
 
 
-def test_a_mask_smaller_than_a_pixel_of_the_picture_is_still_outlined() -> None:
-    assert outlined(views.marked(green(640, 640), box(640, 640, 300, 300, 303, 303), 1, 64)).sum() == 8
+def test_in_a_small_picture_the_mask_is_filled_and_the_rest_darkened() -> None:
+    mask = box(64, 64, 20, 24, 40, 44)
+    picture = views.marked(green(64, 64), mask, 1, 64)
+    assert (outlined(picture) == mask).all()
+    assert (picture[~mask] == [int(v * np.float32(views.KEPT)) for v in GREEN]).all()
+
+
+def test_a_mask_smaller_than_a_pixel_of_the_picture_is_still_seen() -> None:
+    assert outlined(views.marked(green(640, 640), box(640, 640, 300, 300, 303, 303), 1, 64)).sum() == 1
 
 
 def test_a_mask_may_be_finer_than_an_image_that_was_scaled_before() -> None:
