@@ -6,13 +6,18 @@ relates it to the target. That is what lets a small model learn to reason.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from dtwinseger.twin import Decision, Step
 from dtwinseger.twin.relations import RELATIONS_PER_OBJECT
 from training.scenes.phrases import article, plural
 from training.scenes.things import INVERSE, Thing, place
+from training.scenes.world import KINDS
 
 UNDESCRIBED = "no description"
+
+Size = tuple[int, int]  # height, width of the image
+Verdict = tuple[str, bool]  # the reasoning, and whether to keep
 
 
 @dataclass(frozen=True)
@@ -44,14 +49,47 @@ class Look:
     def _adjectives(self, noun: str) -> str:
         return " ".join(word for word in (self.size, self.color, noun) if word)
 
-    def criterion(self) -> str:
-        if len(self.kinds) > 1:
-            return "is " + " or ".join(article(kind) for kind in self.kinds)
-        return "is " + article(self.noun)
+    def steps(self) -> "list[Criterion]":
+        """One criterion for each thing that is said: the kind first, then color and size."""
+        said: list[Criterion] = [IsKind(self.kinds)] if self.kinds else []
+        color: list[Criterion] = [Is("color", self.color)] if self.color else []
+        size: list[Criterion] = [Is("size", self.size)] if self.size else []
+        return said + color + size
 
-    def judge(self, things: Sequence[Thing], index: int, among: Sequence[int], size: tuple[int, int]) -> tuple[str, bool]:
+
+@dataclass(frozen=True)
+class IsKind:
+    """Of one of these kinds."""
+
+    kinds: tuple[str, ...]
+
+    def criterion(self) -> str:
+        return "is " + " or ".join(article(kind) for kind in self.kinds)
+
+    def judge(
+        self, things: Sequence[Thing], index: int, among: Sequence[int], size: tuple[int, int]
+    ) -> tuple[str, bool]:
         thing = things[index - 1]
-        return thing.semantic or UNDESCRIBED, self.fits(thing)
+        said = article(thing.kind) if thing.kind in KINDS else thing.semantic or UNDESCRIBED
+        return said, thing.kind in self.kinds
+
+
+@dataclass(frozen=True)
+class Is:
+    """Of this color, or of this size."""
+
+    name: Literal["color", "size"]
+    word: str
+
+    def criterion(self) -> str:
+        return f"is {self.word}"
+
+    def judge(
+        self, things: Sequence[Thing], index: int, among: Sequence[int], size: tuple[int, int]
+    ) -> tuple[str, bool]:
+        thing = things[index - 1]
+        word = thing.color if self.name == "color" else thing.size
+        return f"is {word}" if word else thing.semantic or UNDESCRIBED, word == self.word
 
 
 @dataclass(frozen=True)
@@ -63,7 +101,9 @@ class Place:
     def criterion(self) -> str:
         return f"is {self.where}"
 
-    def judge(self, things: Sequence[Thing], index: int, among: Sequence[int], size: tuple[int, int]) -> tuple[str, bool]:
+    def judge(
+        self, things: Sequence[Thing], index: int, among: Sequence[int], size: tuple[int, int]
+    ) -> tuple[str, bool]:
         found = place(things[index - 1], size)
         return found, set(self.where.split()) <= set(found.split())
 
@@ -79,7 +119,9 @@ class Relates:
     def criterion(self) -> str:
         return f"is {words(self.predicate)} {self.target} ({self.name})"
 
-    def judge(self, things: Sequence[Thing], index: int, among: Sequence[int], size: tuple[int, int]) -> tuple[str, bool]:
+    def judge(
+        self, things: Sequence[Thing], index: int, among: Sequence[int], size: tuple[int, int]
+    ) -> tuple[str, bool]:
         called = f"{self.target} ({things[self.target - 1].name})"
         if index == self.target:
             return f"{called} itself", False
@@ -105,7 +147,9 @@ class Missing:
     def criterion(self) -> str:
         return f"is {words(self.predicate)} {article(self.look.noun)}"
 
-    def judge(self, things: Sequence[Thing], index: int, among: Sequence[int], size: tuple[int, int]) -> tuple[str, bool]:
+    def judge(
+        self, things: Sequence[Thing], index: int, among: Sequence[int], size: tuple[int, int]
+    ) -> tuple[str, bool]:
         return f"there is no {self.look.noun}", False
 
 
@@ -118,14 +162,16 @@ class Extreme:
     def criterion(self) -> str:
         return f"is the {'largest' if self.largest else 'smallest'}"
 
-    def judge(self, things: Sequence[Thing], index: int, among: Sequence[int], size: tuple[int, int]) -> tuple[str, bool]:
+    def judge(
+        self, things: Sequence[Thing], index: int, among: Sequence[int], size: tuple[int, int]
+    ) -> tuple[str, bool]:
         best = min(among) if self.largest else max(among)
         if index == best:
             return f"the {'largest' if self.largest else 'smallest'}", True
         return f"{'smaller' if self.largest else 'larger'} than {best}", False
 
 
-Criterion = Look | Place | Relates | Missing | Extreme
+Criterion = IsKind | Is | Place | Relates | Missing | Extreme
 
 
 def words(predicate: str) -> str:
@@ -133,7 +179,7 @@ def words(predicate: str) -> str:
 
 
 def solve(
-    things: Sequence[Thing], size: tuple[int, int], criteria: Sequence[Criterion]
+    things: Sequence[Thing], size: Size, criteria: Sequence[Criterion]
 ) -> tuple[tuple[int, ...], tuple[Step, ...]]:
     """Apply the criteria in turn until nothing is left: the indices kept, and the path. size: (height, width)."""
     left = list(range(1, len(things) + 1))

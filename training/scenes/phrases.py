@@ -28,7 +28,13 @@ SEVERAL = (
 COUNTED = ("both {nps}", "the two {nps}", "the pair of {nps}"), ("the three {nps}", "all three {nps}")
 
 # Asked by place alone, and by a relation alone. {place} is "at the top left", {relation} "left of the tree".
-AT_PLACE = ("what is {place}?", "the thing {place}", "the object {place}", "find the thing {place}", "what do you see {place}?")
+AT_PLACE = (
+    "what is {place}?",
+    "the thing {place}",
+    "the object {place}",
+    "find the thing {place}",
+    "what do you see {place}?",
+)
 RELATED = (
     "what is {relation}?",
     "the thing {relation}",
@@ -110,7 +116,13 @@ USES: dict[str, tuple[str, ...]] = {
     "is a toy": ("ball", "balloon", "kite"),
     "is furniture": ("chair",),
 }
-USED_ONE = ("what {use}?", "something that {use}", "the thing that {use}", "which object {use}?", "find something that {use}")
+USED_ONE = (
+    "what {use}?",
+    "something that {use}",
+    "the thing that {use}",
+    "which object {use}?",
+    "find something that {use}",
+)
 USED_SEVERAL = ("everything that {use}", "all the things that {use}", "which objects {use}?", "find all that {use}")
 # The same for uses that put the subject last: "can I sit on" completes only a question; these complete the rest.
 SUBJECT_LAST = {
@@ -125,7 +137,12 @@ SUBJECT_LAST = {
 USED_LAST_ONE = ("something {use}", "a thing {use}", "find something {use}")
 USED_LAST_SEVERAL = ("everything {use}", "all the things {use}", "find all the things {use}")
 
-PART_OF = ("the {part} of the {np}", "find the {part} of the {np}", "the {np}'s {part}", "where is the {part} of the {np}?")
+PART_OF = (
+    "the {part} of the {np}",
+    "find the {part} of the {np}",
+    "the {np}'s {part}",
+    "where is the {part} of the {np}?",
+)
 
 
 def plural(noun: str) -> str:

@@ -44,7 +44,7 @@ class Asker:
         self.things = things
         self.size = size
         self.rng = rng
-        self.kinds = sorted({t.kind for t in things if t.kind in KINDS})  # type: ignore[type-var]
+        self.kinds = sorted({t.kind for t in things if t.kind in KINDS})
         self.makers: dict[str, tuple[float, Callable[[], Query | None]]] = {
             "name": (0.08, self.name),
             "description": (0.15, self.description),
@@ -91,7 +91,9 @@ class Asker:
         if self.rng.random() < 0.3:
             return self._asked("place", [Place(where)], self._phrase(phrases.AT_PLACE, place=spoken), several=None)
         look = self._loose_look(thing)
-        return look and self._with(look, "place", [look, Place(where)], spoken)
+        if look is None:
+            return None
+        return self._with(look, "place", [*look.steps(), Place(where)], spoken)
 
     def relation(self) -> Query | None:
         """By a relation that the twin lists, at the one object or, inverted, at the other."""
@@ -111,7 +113,7 @@ class Asker:
         look = self._loose_look(self.things[subject - 1])
         if look is None or look.fits(self.things[target - 1]) or not complete(self.things, self._fitting(look), target):
             return None
-        return self._with(look, "relation", [look, relates], spoken)
+        return self._with(look, "relation", [*look.steps(), relates], spoken)
 
     def superlative(self) -> Query | None:
         """The largest or smallest of its like, or of all; areas must differ in the text."""
@@ -126,7 +128,7 @@ class Asker:
         if self.things[first - 1].area_percent == self.things[second - 1].area_percent:
             return None
         noun = look.noun if look else self.rng.choice(("object", "thing"))
-        steps: list[Criterion] = [look, Extreme(largest)] if look else [Extreme(largest)]
+        steps: list[Criterion] = [*look.steps(), Extreme(largest)] if look else [Extreme(largest)]
         return self._asked("superlative", steps, self._phrase(phrases.ONE, np=f"{adjective} {noun}"), several=False)
 
     def affordance(self) -> Query | None:
@@ -140,7 +142,10 @@ class Asker:
             found = [len(self._fitting(Look(kinds=(kind,)))) for kind in both]
             spoken = [kind if n == 1 else phrases.plural(kind) for kind, n in zip(both, found, strict=True)]
             return self._asked(
-                "group", [Look(kinds=both)], self._phrase(phrases.ONE[:5], np=" and the ".join(spoken)), several=True
+                "group",
+                Look(kinds=both).steps(),
+                self._phrase(phrases.ONE[:5], np=" and the ".join(spoken)),
+                several=True,
             )
         thing = self._thing()
         look = self.rng.choice(
@@ -161,21 +166,25 @@ class Asker:
             return self._by_use("none", self.rng.choice(list(phrases.USES)), none=True)
         if how in ("look", "kind"):
             look = self._absent_look(how)
-            return look and self._with(look, "none", [look], "", none=True)
+            if look is None:
+                return None
+            return self._with(look, "none", look.steps(), "", none=True)
         thing = self._thing()
         look = self._loose_look(thing)
         if look is None:
             return None
         if how == "place":
             where = self.rng.choice(list(phrases.PLACES))
-            return self._with(look, "none", [look, Place(where)], self.rng.choice(phrases.PLACES[where]), none=True)
+            return self._with(
+                look, "none", [*look.steps(), Place(where)], self.rng.choice(phrases.PLACES[where]), none=True
+            )
         if how == "missing":
             predicate = self.rng.choice(list(phrases.PREDICATES))
             absent = self._absent_look(self.rng.choice(("kind", "kind", "look")))
             if absent is None or not absent.kinds:
                 return None
             spoken = f"{self.rng.choice(phrases.PREDICATES[predicate])} the {absent.noun}"
-            return self._with(look, "none", [look, Missing(predicate, absent)], spoken, none=True)
+            return self._with(look, "none", [*look.steps(), Missing(predicate, absent)], spoken, none=True)
         turned = [(s, OPPOSITE[p], t) for s, p, t in pairs(self.things) if p in OPPOSITE]
         if not turned:
             return None
@@ -187,7 +196,7 @@ class Asker:
         contradicted = {s for s, p, t in turned if t == target}
         if not set(self._fitting(look)) <= contradicted:
             return None
-        return self._with(look, "none", [look, Relates(predicate, target)], turned_spoken, none=True)
+        return self._with(look, "none", [*look.steps(), Relates(predicate, target)], turned_spoken, none=True)
 
     def part(self) -> Query | None:
         """A part of an object, for learning granularity: it carries no answer."""
@@ -205,7 +214,7 @@ class Asker:
             return None
         if several and len(self._fitting(look)) < 2:
             return None
-        return self._with(look, kind, [look], "")
+        return self._with(look, kind, look.steps(), "")
 
     def _with(self, look: Look, kind: str, steps: list[Criterion], suffix: str, none: bool = False) -> Query | None:
         """Phrase a look and what follows it, in the number that the answer has."""
@@ -216,13 +225,13 @@ class Asker:
         several = len(indices) > 1 or (none and self.rng.random() < 0.15)
         joined = self.rng.choice((" ", " ", " ", " that is " if not several else " that are ")) if suffix else ""
         np, nps = look.phrase(thing_word) + joined + suffix, look.plural_phrase(thing_word + "s") + joined + suffix
-        templates = phrases.SEVERAL if several else phrases.ONE
+        templates: Sequence[str] = phrases.SEVERAL if several else phrases.ONE
         if several and len(indices) in (2, 3) and self.rng.random() < 0.3:
             templates = phrases.COUNTED[len(indices) - 2]
         return self._asked(kind, steps, self._phrase(templates, np=np, nps=nps), several=several)
 
     def _by_use(self, kind: str, use: str, none: bool = False) -> Query | None:
-        steps: list[Criterion] = [Look(kinds=phrases.USES[use])]
+        steps = Look(kinds=phrases.USES[use]).steps()
         indices, _ = solve(self.things, self.size, steps)
         if bool(indices) == none:
             return None
@@ -294,7 +303,7 @@ class Asker:
         return Look(
             size=thing.size if how in ("size", "both") else None,
             color=thing.color if how in ("color", "both") else None,
-            kinds=(thing.kind,) if thing.kind in KINDS else (),  # type: ignore[arg-type]
+            kinds=(thing.kind,) if thing.kind in KINDS else (),
         )
 
     def _fitting(self, look: Look) -> list[int]:
