@@ -1,0 +1,163 @@
+"""The reasoner over HTTP, with a scripted LLM behind it: answers, guards, one reask, and failures as problems."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx2
+import pytest
+
+from dtwinseger.prompts import REASONING
+from dtwinseger.twin import Decision, Step, TwinRow, render_answer
+from services.reasoner.app import create
+from tests.doubles.openai_server import Fails, Hangs, OpenAIServer, Reply, Says, openai_server
+from tests.doubles.serving import free_port, serving
+
+ROWS = [
+    TwinRow(index=1, semantic="a large green tree", bbox=(0, 0, 80, 90), area_percent=11.0, spatial="at the left"),
+    TwinRow(index=2, semantic="a small red kite", bbox=(90, 5, 99, 15), area_percent=1.5, spatial="at the top right"),
+]
+
+
+def decide(keep: set[int], indices: tuple[int, ...] | None = None, rows: tuple[int, ...] = (1, 2)) -> Says:
+    """An answer in one step that keeps these objects; `indices` where it shall say something else in the end."""
+    step = Step(
+        step=1,
+        criterion="is a kite",
+        decisions=tuple(Decision(index=i, reasoning=f"object {i}", keep=i in keep) for i in rows),
+    )
+    return Says(render_answer((step,), tuple(sorted(keep)) if indices is None else indices))
+
+
+@contextmanager
+def reasoner(monkeypatch: pytest.MonkeyPatch, engine_url: str, **settings: str) -> Iterator[httpx2.Client]:
+    given = {"REASONER_ENGINE_URL": engine_url, "REASONER_ENGINE_MODEL": "scripted", "REASONER_LOG_LEVEL": "error"}
+    for name, value in (given | settings).items():
+        monkeypatch.setenv(name, value)
+    with serving(create()) as url, httpx2.Client(base_url=url, timeout=60) as client:
+        yield client
+
+
+def ask(
+    monkeypatch: pytest.MonkeyPatch,
+    *script: Reply,
+    rows: list[TwinRow] | None = None,
+    headers: dict[str, str] | None = None,
+    **settings: str,
+) -> tuple[httpx2.Response, OpenAIServer]:
+    body: dict[str, Any] = {"query": "the kite", "objects": [r.model_dump() for r in (ROWS if rows is None else rows)]}
+    with openai_server(*script) as engine, reasoner(monkeypatch, engine.url, **settings) as client:
+        return client.post("/v1/reason", json=body, headers=headers or {}), engine
+
+
+def test_the_kept_objects_are_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    response, engine = ask(monkeypatch, decide({2}))
+    answer = response.json()
+    assert response.status_code == 200
+    assert answer["indices"] == [2]
+    assert [d["keep"] for d in answer["path"][0]["decisions"]] == [False, True]
+    assert answer["usage"] == {"calls": 1, "prompt_tokens": 100, "completion_tokens": 10}
+    assert answer["confidence"] == {}
+    (request,) = engine.requests
+    system, user = request["messages"]
+    assert system["content"] == REASONING
+    assert "a small red kite" in user["content"]
+    assert user["content"].endswith("Query: the kite")
+
+
+def test_nothing_fits_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    response, _ = ask(monkeypatch, decide(set()))
+    assert response.status_code == 200
+    assert response.json()["indices"] == []
+
+
+def test_a_twin_without_objects_is_answered_without_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    response, engine = ask(monkeypatch, Fails(500), rows=[])
+    answer = response.json()
+    assert answer["indices"] == []
+    assert "no objects" in answer["path"][0]["otherwise"]
+    assert engine.requests == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "complaint"),
+    [
+        (Says("The kite is number 2."), "Invalid JSON"),
+        (decide({2, 3}, rows=(1, 2, 3)), "not in the twin"),
+        (decide({2}, indices=(1,)), "the last step kept [2]"),
+        (decide({2}, rows=(2,)), "does not decide on [1]"),
+        (Says('{"path":[],"indices":[]}'), "the path is empty"),
+    ],
+)
+def test_an_invalid_answer_is_sent_back_once(monkeypatch: pytest.MonkeyPatch, wrong: Says, complaint: str) -> None:
+    response, engine = ask(monkeypatch, wrong, decide({2}))
+    assert response.json()["indices"] == [2]
+    assert response.json()["usage"]["calls"] == 2
+    assert complaint in engine.requests[1]["messages"][-1]["content"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [Says("The kite is number 2."), decide({2, 3}, rows=(1, 2, 3)), decide({2}, indices=(1,))],
+    ids=["no JSON", "an invented index", "a path that contradicts the indices"],
+)
+def test_two_invalid_answers_are_a_problem_never_a_guess(monkeypatch: pytest.MonkeyPatch, wrong: Says) -> None:
+    response, engine = ask(monkeypatch, wrong)
+    assert response.status_code == 502
+    assert response.json()["code"] == "upstream_invalid"
+    assert len(engine.requests) == 2
+
+
+def test_a_refusal_is_an_invalid_upstream(monkeypatch: pytest.MonkeyPatch) -> None:
+    response, _ = ask(monkeypatch, Says(None, refusal="I would rather not."))
+    assert response.json()["code"] == "upstream_invalid"
+    assert "refused" in response.json()["detail"]
+
+
+def test_a_hanging_engine_ends_with_the_callers_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    response, _ = ask(monkeypatch, Hangs(), headers={"X-Timeout-Ms": "300"})
+    assert response.status_code == 504
+    assert response.json()["code"] == "deadline_exceeded"
+
+
+def test_an_engine_that_is_down_is_unavailable_and_unready(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = {"query": "the kite", "objects": [row.model_dump() for row in ROWS]}
+    with reasoner(monkeypatch, f"http://127.0.0.1:{free_port()}/v1") as client:
+        assert client.post("/v1/reason", json=body).json()["code"] == "upstream_unavailable"
+        assert client.get("/readyz").status_code == 503
+        assert client.get("/livez").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"query": " ", "objects": []}, "invalid_query"),
+        ({"query": "x" * 2001, "objects": []}, "invalid_query"),
+        ({"query": "the kite", "objects": [ROWS[0].model_dump()] * 2}, "invalid_options"),
+        ({"query": "the kite"}, "invalid_options"),
+    ],
+)
+def test_a_wrong_request_is_refused_before_the_model_is_asked(
+    monkeypatch: pytest.MonkeyPatch, body: dict[str, Any], code: str
+) -> None:
+    with openai_server(Fails(500)) as engine, reasoner(monkeypatch, engine.url) as client:
+        response = client.post("/v1/reason", json=body)
+        assert response.status_code == 400
+        assert response.json()["code"] == code
+        assert engine.requests == []
+
+
+def test_info_names_model_and_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
+    with openai_server(Fails(500)) as engine, reasoner(monkeypatch, engine.url) as client:
+        info = client.get("/v1/info").json()
+    assert info["service"] == "reasoner"
+    assert info["models"] == {"llm": "scripted"}
+    assert len(info["prompts"]) == 64
+
+
+def test_a_schema_is_sent_where_the_engine_can_be_held_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, engine = ask(monkeypatch, decide({2}), REASONER_ENGINE_STRUCTURED_OUTPUT="true")
+    schema = engine.requests[0]["response_format"]["json_schema"]["schema"]
+    assert list(schema["properties"]) == ["path", "indices"]
+    assert "uniqueItems" not in json.dumps(schema)
