@@ -35,7 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.embedded_latency", description=__doc__)
     parser.add_argument("--scenes", type=int, default=20)
     asked = parser.parse_args()
-    console = Console()
+    console = Console(width=120)  # markdown tables must not wrap
     cold: list[float] = []
     stored: list[float] = []
     stages: dict[str, list[float]] = {stage: [] for stage in STAGES}

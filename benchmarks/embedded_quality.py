@@ -160,7 +160,7 @@ def main() -> None:
     parser.add_argument("--url", help="a running gateway; without it a stack is started")
     parser.add_argument("--reasoner-url", default="http://127.0.0.1:8083", help="the running gateway's reasoner")
     asked = parser.parse_args()
-    console = Console()
+    console = Console(width=120)  # markdown tables must not wrap
     with target(console, asked.url, asked.reasoner_url) as where:
         outcomes = measure(where, asked.scenes, console)
     print_tables(console, outcomes)
