@@ -36,7 +36,7 @@ class Decoded:
 class Segmenter:
     """A SAM on its device. Not thread-safe: one thread at a time."""
 
-    def __init__(self, sam: Sam, prompt_batch: int = 64) -> None:
+    def __init__(self, sam: Sam, prompt_batch: int = 32) -> None:
         self._sam = sam
         self._batch = prompt_batch
         self._resize = ResizeLongestSide(sam.image_encoder.img_size)

@@ -17,6 +17,6 @@ class PerceptionSettings(ServiceSettings):
     checkpoint: Path = Path("models/dtwin-mini-sam")  # a .pth or .safetensors file, or a folder with config.json
     architecture: Architecture | None = None  # of a segment-anything checkpoint; null is by config.json
     device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] | None = None  # null is cuda where there is one
-    prompt_batch: Annotated[int, Field(ge=1)] = 64  # prompts decoded at once
+    prompt_batch: Annotated[int, Field(ge=1)] = 32  # prompts decoded at once
     max_running: Annotated[int, Field(ge=1)] = 2  # one decodes its image while the other has the device
     max_queued: Annotated[int, Field(ge=0)] = 16
