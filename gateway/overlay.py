@@ -71,7 +71,7 @@ def _anchor(mask: NDArray[np.bool_]) -> tuple[float, float]:
 
 
 def _number(picture: Image.Image, labels: list[tuple[int, tuple[float, float], bool]]) -> None:
-    height = max(12, round(max(picture.size) / 45))
+    height = max(14, round(max(picture.size) / 34))
     font = ImageFont.load_default(height)
     draw = ImageDraw.Draw(picture)
     for index, (x, y), answer in labels:
