@@ -3,7 +3,7 @@
 python -m training.mini.llm --run /tmp/llm --steps 4000
 
 A batch packs several queries with each twin (training.mini.llm_data). The learning rate warms up, stays, and falls over
-the last fifth; what is exported is the moving average of the weights. `--run` holds the checkpoint that a later call
+the last third; what is exported is the moving average of the weights. `--run` holds the checkpoint that a later call
 goes on from.
 """
 
@@ -30,9 +30,9 @@ from training.mini.llm_text import build
 
 PROMPT_WEIGHT, PROMPT_STEPS = 0.05, 1000  # of predicting a token of the prompt, in the first steps; then 0
 TOKENS_A_BATCH = 2048
-CHUNK = 48  # twins that are sorted by length before they are batched
+CHUNK = 96  # packs that are sorted by length before they are batched
 LEVELS = (3, 5, 8, MOST)  # at most so many objects, until this share of the answers' tokens is right
-LEARNED = 0.96
+LEARNED = 0.95
 WARMUP = 100
 RATE = 2e-3
 AVERAGE = 0.995
@@ -146,8 +146,8 @@ def loss_of(model: LlamaForCausalLM, batch: Batch) -> tuple[torch.Tensor, float]
 
 
 def rate(step: int, steps: int) -> float:
-    """The learning rate's factor: up over WARMUP steps, 1, and down over the last fifth."""
-    return min(1.0, (step + 1) / WARMUP, max(0.01, 5 * (steps - step) / steps))
+    """The learning rate's factor: up over WARMUP steps, 1, and down over the last third."""
+    return min(1.0, (step + 1) / WARMUP, max(0.01, 3 * (steps - step) / steps))
 
 
 def train(run: Path, out: Path, steps: int, scenes: int, seed: int, minutes: float) -> None:
@@ -192,7 +192,7 @@ def train(run: Path, out: Path, steps: int, scenes: int, seed: int, minutes: flo
     while step < steps and time.monotonic() - started < 60 * minutes:
         most = LEVELS[level]
         samples = stream(tokenizer, pool, seed * 1_000_003 + step, most)
-        chunk = sorted(itertools.islice(samples, CHUNK), key=lambda packed: packed.length)
+        chunk = sorted(itertools.islice(samples, CHUNK), key=lambda packed: packed.padded)
         batches = _batched(chunk)
         order = torch.randperm(len(batches), generator=torch.Generator().manual_seed(step)).tolist()
         for number in order:
@@ -229,7 +229,7 @@ def _batched(chunk: Sequence[Packed]) -> list[list[Packed]]:
     """Neighbors in length together, each batch with about TOKENS_A_BATCH tokens."""
     batches: list[list[Packed]] = [[]]
     for packed in chunk:
-        if batches[-1] and packed.length * (len(batches[-1]) + 1) > TOKENS_A_BATCH:
+        if batches[-1] and packed.padded * (len(batches[-1]) + 1) > TOKENS_A_BATCH:
             batches.append([])
         batches[-1].append(packed)
     return batches

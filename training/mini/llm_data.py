@@ -20,7 +20,7 @@ from training.scenes.twins import true_twin
 FIRST_SEED = 10_000  # seeds below are held out
 IMAGES = ((256, 256), (256, 256), (480, 640), (512, 512))  # height, width; drawn evenly
 QUERIES = 5  # about one twin
-MOST = 14  # objects
+MOST = 10  # objects
 
 Size = tuple[int, int]
 
@@ -38,8 +38,9 @@ class Packed:
     answers: list[int]
 
     @property
-    def length(self) -> int:
-        return len(self.twin) + sum(len(query) for query in self.queries)
+    def padded(self) -> int:
+        """Tokens, with every query as long as the longest."""
+        return len(self.twin) + len(self.queries) * max(len(query) for query in self.queries)
 
 
 def scene_things(seed: int) -> tuple[tuple[Thing, ...], Size]:
@@ -83,23 +84,27 @@ def perturb(things: Sequence[Thing], size: Size, most: int, rng: random.Random) 
     return tuple(found)
 
 
-def pack(tokenizer: PreTrainedTokenizerFast, things: Sequence[Thing], size: Size, rng: random.Random) -> Packed:
-    """A twin and QUERIES queries about it, each with a different text where the twin offers as many."""
+def pack(
+    tokenizer: PreTrainedTokenizerFast, things: Sequence[Thing], size: Size, rng: random.Random
+) -> Iterator[Packed]:
+    """A twin with short queries about it, and with long ones: together they need less padding than mixed."""
     asker = Asker(things, size, rng)
-    queries = {query.text: query for query in (asker.draw() for _ in range(QUERIES)) if query}
+    queries = {query.text: query for query in (asker.draw() for _ in range(2 * QUERIES)) if query}
     table = rows(things, size)
     texts = []
     for query in queries.values():
         prompt = tokenizer.apply_chat_template(reasoning(query.text, table), tokenize=False, add_generation_prompt=True)
         texts.append(f"{prompt}{render_answer(query.path, query.indices)}{END}")
-    encoded = tokenizer(texts)["input_ids"]
+    encoded = sorted(tokenizer(texts)["input_ids"], key=len)
     answer, asked = tokenizer.convert_tokens_to_ids(ASSISTANT), tokenizer(QUERY)["input_ids"][-1]
-    shared = encoded[0].index(asked)
-    return Packed(
-        twin=encoded[0][:shared],
-        queries=[ids[shared:] for ids in encoded],
-        answers=[ids.index(answer) + 1 - shared for ids in encoded],
-    )
+    for some in (encoded[:QUERIES], encoded[QUERIES:]):
+        if some:
+            shared = some[0].index(asked)
+            yield Packed(
+                twin=some[0][:shared],
+                queries=[ids[shared:] for ids in some],
+                answers=[ids.index(answer) + 1 - shared for ids in some],
+            )
 
 
 def stream(
@@ -115,7 +120,7 @@ def stream(
         if most < MOST or rng.random() < 0.8:
             things = perturb(things, size, most, rng)
         if things:
-            yield pack(tokenizer, things, size, rng)
+            yield from pack(tokenizer, things, size, rng)
 
 
 class _Part:
