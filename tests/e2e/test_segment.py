@@ -60,7 +60,9 @@ def test_the_same_question_is_answered_from_the_store(client: Client, answered: 
     assert again.timings_ms["total"] < answered.timings_ms["total"] / 5
 
 
-def test_another_question_about_the_image_reuses_its_proposals_and_its_twin_can_be_deleted(client: Client, answered: SegmentResult) -> None:
+def test_another_question_reuses_the_proposals_and_its_twin_can_be_deleted(
+    client: Client, answered: SegmentResult
+) -> None:
     other = client.segment(example.IMAGE, "the white mug")
     assert other.twin_id != answered.twin_id
     assert "proposals" in other.cached
