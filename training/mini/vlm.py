@@ -33,7 +33,7 @@ class Options:
     data: Path = Path("data/mini/vlm")  # rendered once, about 0.45 MB a scene
     output: Path = Path("models/dtwin-mini-vlm")
     shards: int = 6  # of SCENES_PER_SHARD scenes
-    steps: int = 2000
+    steps: int = 2400
     batch: int = 48
     learning_rate: float = 1e-3
     warmup: int = 200
