@@ -6,6 +6,7 @@ comes first and what differs last, so that prefix caches hit.
 
 import base64
 import hashlib
+import re
 from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
@@ -30,7 +31,7 @@ def granularity(query: str, image_png: bytes) -> list[Message]:
     """Eq. 1: image and query."""
     return [
         {"role": "system", "content": GRANULARITY},
-        {"role": "user", "content": [_image(image_png), _text(f"Query: {query}")]},
+        {"role": "user", "content": [_image(image_png), _text(_inert(f"Query: {query}"))]},
     ]
 
 
@@ -41,7 +42,7 @@ def semantics(query: str | None, index: int, marked_png: bytes, crop_png: bytes)
         {"role": "system", "content": SEMANTICS},
         {
             "role": "user",
-            "content": [_text(f"{asked}\nObject: {index}"), _image(marked_png), _image(crop_png)],
+            "content": [_text(_inert(f"{asked}\nObject: {index}")), _image(marked_png), _image(crop_png)],
         },
     ]
 
@@ -50,19 +51,24 @@ def reasoning(query: str, objects: Sequence[TwinRow]) -> list[Message]:
     """Eqs. 5-6: the twin as text, then the query."""
     return [
         {"role": "system", "content": REASONING},
-        {"role": "user", "content": f"Twin: {render_twin(objects)}\nQuery: {query}"},
+        {"role": "user", "content": _inert(f"Twin: {render_twin(objects)}\nQuery: {query}")},
     ]
 
 
 def reask(answer: str, error: str) -> list[Message]:
     """What follows an invalid answer, once."""
     return [
-        {"role": "assistant", "content": answer},
+        {"role": "assistant", "content": _inert(answer)},
         {
             "role": "user",
-            "content": f"That answer is not valid: {error}. Answer again, with the JSON object alone.",
+            "content": _inert(f"That answer is not valid: {error}. Answer again, with the JSON object alone."),
         },
     ]
+
+
+def _inert(text: str) -> str:
+    """`text` without the spellings of control tokens: engines parse `<|…|>`, `<image>` and `</s>` wherever they stand."""
+    return re.sub(r"<(?=[|/A-Za-z])", "< ", text)
 
 
 def _text(text: str) -> dict[str, Any]:
