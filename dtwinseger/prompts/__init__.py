@@ -67,7 +67,7 @@ def reask(answer: str, error: str) -> list[Message]:
 
 
 def _inert(text: str) -> str:
-    """`text` without the spellings of control tokens: engines parse `<|…|>`, `<image>` and `</s>` wherever they stand."""
+    """`text` with control tokens misspelt: engines parse `<|…|>`, `<image>` and `</s>` wherever they stand."""
     return re.sub(r"<(?=[|/A-Za-z])", "< ", text)
 
 
