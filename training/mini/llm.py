@@ -10,7 +10,6 @@ goes on from.
 import argparse
 import itertools
 import math
-import multiprocessing
 import os
 import time
 from collections.abc import Sequence
@@ -31,6 +30,7 @@ from training.mini.llm_text import build
 PROMPT_WEIGHT, PROMPT_STEPS = 0.05, 1000  # of predicting a token of the prompt, in the first steps; then 0
 TOKENS_A_BATCH = 2048
 CHUNK = 96  # packs that are sorted by length before they are batched
+VERDICT_WEIGHT = 4.0  # of keeping or dropping, where another token of the answer counts 1
 LEVELS = (3, 5, 8, MOST)  # at most so many objects, until this share of the answers' tokens is right
 LEARNED = 0.95
 WARMUP = 100
@@ -74,8 +74,13 @@ class Batch:
     bias: torch.Tensor
 
 
-def collate(batch: Sequence[Packed], pad: int, prompt_weight: float, silent: NDArray[np.bool_]) -> Batch:
-    """silent: [V] bool, the tokens that follow from nothing; predicting them in a prompt counts nothing."""
+def collate(
+    batch: Sequence[Packed], pad: int, prompt_weight: float, silent: NDArray[np.bool_], verdict: NDArray[np.bool_]
+) -> Batch:
+    """silent: [V] bool, the tokens that follow from nothing; predicting them in a prompt counts nothing.
+
+    verdict: [V] bool, the tokens that keep or drop; they count VERDICT_WEIGHT.
+    """
     count = max(len(packed.queries) for packed in batch)
     twin = max(len(packed.twin) for packed in batch)
     query = max(len(ids) for packed in batch for ids in packed.queries)
@@ -91,7 +96,8 @@ def collate(batch: Sequence[Packed], pad: int, prompt_weight: float, silent: NDA
         position[row, start : start + n] = np.arange(first, first + n)
         target[row, start : start + n - 1] = following = np.array(tokens[1:])
         heard = np.where(silent[following], 0, prompt_weight)
-        weight[row, start : start + n - 1] = np.where(np.arange(1, n) >= answer, 1, heard)
+        told = np.where(verdict[following], VERDICT_WEIGHT, 1)
+        weight[row, start : start + n - 1] = np.where(np.arange(1, n) >= answer, told, heard)
 
     for row, packed in enumerate(batch):
         put(row, 0, packed.twin, 0, len(packed.twin))
@@ -140,7 +146,7 @@ def loss_of(model: LlamaForCausalLM, batch: Batch) -> tuple[torch.Tensor, float]
     logits = model.lm_head(hidden[chosen]).float()  # [S, V]
     target, weight = batch.target[chosen], batch.weight[chosen]
     losses = F.cross_entropy(logits, target, reduction="none")
-    answer = weight == 1
+    answer = weight >= 1
     right = (logits[answer].argmax(-1) == target[answer]).float().mean().item()
     return (losses * weight).sum() / weight.sum(), right
 
@@ -154,13 +160,12 @@ def train(run: Path, out: Path, steps: int, scenes: int, seed: int, minutes: flo
     """Train from the run's checkpoint, or from nothing, and export; stops early, with a checkpoint, after `minutes`."""
     torch.set_num_threads(1)
     tokenizer = build()
-    with multiprocessing.Pool(2) as workers:
-        pool = workers.map(scene_things, range(FIRST_SEED, FIRST_SEED + scenes), chunksize=50)
+    pool = [scene_things(scene) for scene in range(FIRST_SEED, FIRST_SEED + scenes)]
     model = new_model(tokenizer, seed)
     average = new_model(tokenizer, seed).requires_grad_(False)
-    silent = np.array(
-        [token.lstrip(",.").isdigit() for token in tokenizer.convert_ids_to_tokens(range(len(tokenizer)))]
-    )
+    words = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
+    silent = np.array([word.lstrip(",.").isdigit() for word in words])  # coordinates follow from nothing
+    verdict = np.array(['"keep":' in word for word in words])
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, betas=(0.9, 0.98), weight_decay=0.01)
     step = seen = level = 0
     checkpoint = run / "checkpoint.pt"
@@ -196,7 +201,9 @@ def train(run: Path, out: Path, steps: int, scenes: int, seed: int, minutes: flo
         batches = _batched(chunk)
         order = torch.randperm(len(batches), generator=torch.Generator().manual_seed(step)).tolist()
         for number in order:
-            batch = collate(batches[number], tokenizer.pad_token_id, PROMPT_WEIGHT * (step < PROMPT_STEPS), silent)
+            batch = collate(
+                batches[number], tokenizer.pad_token_id, PROMPT_WEIGHT * (step < PROMPT_STEPS), silent, verdict
+            )
             with torch.autocast("cpu", torch.bfloat16):
                 loss, right = loss_of(model, batch)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -248,7 +255,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True, help="directory of the checkpoint")
     parser.add_argument("--out", type=Path, help="where to export (default: RUN/export)")
     parser.add_argument("--steps", type=int, default=4000)
-    parser.add_argument("--scenes", type=int, default=5_000, help="scenes rendered for the pool of twins")
+    parser.add_argument("--scenes", type=int, default=1_200, help="scenes rendered for the pool of twins")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop with a checkpoint after so long")
     options = parser.parse_args()

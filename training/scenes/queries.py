@@ -46,15 +46,15 @@ class Asker:
         self.rng = rng
         self.kinds = sorted({t.kind for t in things if t.kind in KINDS})
         self.makers: dict[str, tuple[float, Callable[[], Query | None]]] = {
-            "name": (0.06, self.name),
+            "name": (0.05, self.name),
             "description": (0.13, self.description),
-            "color": (0.11, self.color),
-            "size": (0.09, self.by_size),
-            "place": (0.11, self.place),
-            "relation": (0.16, self.relation),
-            "superlative": (0.05, self.superlative),
-            "affordance": (0.09, self.affordance),
-            "group": (0.13, self.group),
+            "color": (0.17, self.color),
+            "size": (0.13, self.by_size),
+            "place": (0.09, self.place),
+            "relation": (0.14, self.relation),
+            "superlative": (0.04, self.superlative),
+            "affordance": (0.06, self.affordance),
+            "group": (0.14, self.group),
             "none": (0.15, self.none),
         }
 
