@@ -207,7 +207,7 @@ def test_requests_that_cannot_wait_are_refused(small: Callable[..., str]) -> Non
     url = small(PERCEPTION_MAX_RUNNING="1", PERCEPTION_MAX_QUEUED="0", PERCEPTION_PROMPT_BATCH="1")
     image, slow = scene(), {"options": {"points_per_side": 64}}
     with ThreadPoolExecutor(3) as pool:
-        posts = [pool.submit(ask, url, image, slow, {"X-Timeout-Ms": "3000"}) for _ in range(3)]
+        posts = [pool.submit(ask, url, image, slow, {"X-Timeout-Ms": "1000"}) for _ in range(3)]
         codes = sorted(post.result().json()["code"] for post in posts)
     assert codes == ["deadline_exceeded", "overloaded", "overloaded"]
 
