@@ -1,0 +1,35 @@
+"""The bundled dtwin-mini-llm: what it knows of held-out scenes, and that an engine serves exactly that."""
+
+from pathlib import Path
+
+import openai
+
+from tests.doubles.transformers_engine import transformers_engine
+from training.mini.llm_eval import MAX_NEW_TOKENS, answers, questions, score
+
+MODEL = Path("models/dtwin-mini-llm")
+
+
+def test_it_answers_most_queries_about_held_out_scenes_and_in_valid_form() -> None:
+    asked = list(questions(scenes=4, first=500))
+    said = answers(MODEL, [question.messages for question in asked])
+    scores = [score(question, text) for question, text in zip(asked, said, strict=True)]
+    assert sum(one.valid for one in scores) >= 0.8 * len(scores)
+    assert sum(one.right for one in scores) >= 0.5 * len(scores)
+
+
+def test_an_engine_says_over_http_what_the_trainer_sees(tmp_path: Path) -> None:
+    asked = [question.messages for question in questions(scenes=1, first=510)][:4]
+    with transformers_engine(tmp_path) as url, openai.OpenAI(base_url=url, api_key="none", timeout=300) as client:
+        served = [
+            client.chat.completions.create(
+                model=str(MODEL),
+                messages=messages,  # type: ignore[arg-type]
+                temperature=0,
+                max_tokens=MAX_NEW_TOKENS,
+            )
+            for messages in asked
+        ]
+    assert [one.choices[0].message.content for one in served] == [answers(MODEL, [m])[0] for m in asked]
+    assert all(one.choices[0].finish_reason == "stop" for one in served)
+    assert all(one.usage and one.usage.prompt_tokens < 400 for one in served)
