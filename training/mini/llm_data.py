@@ -19,6 +19,7 @@ from training.scenes.twins import true_twin
 
 FIRST_SEED = 10_000  # seeds below are held out
 IMAGES = ((256, 256), (256, 256), (480, 640), (512, 512))  # height, width; drawn evenly
+CROWD = 24  # objects of a twin about which only unknown things are asked
 QUERIES = 5  # about one twin
 MOST = 10  # objects
 
@@ -85,11 +86,18 @@ def perturb(things: Sequence[Thing], size: Size, most: int, rng: random.Random) 
 
 
 def pack(
-    tokenizer: PreTrainedTokenizerFast, things: Sequence[Thing], size: Size, rng: random.Random
+    tokenizer: PreTrainedTokenizerFast,
+    things: Sequence[Thing],
+    size: Size,
+    rng: random.Random,
+    kind: str | None = None,
 ) -> Iterator[Packed]:
-    """A twin with short queries about it, and with long ones: together they need less padding than mixed."""
+    """A twin with short queries about it, and with long ones: together they need less padding than mixed.
+
+    kind: of all queries; None draws each.
+    """
     asker = Asker(things, size, rng)
-    queries = {query.text: query for query in (asker.draw() for _ in range(2 * QUERIES)) if query}
+    queries = {query.text: query for query in (asker.draw(kind) for _ in range(2 * QUERIES)) if query}
     table = rows(things, size)
     texts = []
     for query in queries.values():
@@ -117,6 +125,10 @@ def stream(
     rng = random.Random(seed)  # noqa: S311
     while True:
         things, size = rng.choice(pool)
+        if most == MOST and rng.random() < 0.05:
+            crowd = perturb(things, size, rng.randint(MOST, CROWD), rng)
+            yield from pack(tokenizer, crowd, size, rng, "unknown")
+            continue
         if most < MOST or rng.random() < 0.8:
             things = perturb(things, size, most, rng)
         if things:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dtwinseger.twin import Granularity, Step
-from training.scenes import phrases
+from training.scenes import phrases, strange
 from training.scenes.paths import (
     Criterion,
     Extreme,
@@ -56,6 +56,7 @@ class Asker:
             "affordance": (0.06, self.affordance),
             "group": (0.14, self.group),
             "none": (0.15, self.none),
+            "unknown": (0.06, self.unknown),
         }
 
     def draw(self, kind: str | None = None, tries: int = 40) -> Query | None:
@@ -197,6 +198,11 @@ class Asker:
         if not set(self._fitting(look)) <= contradicted:
             return None
         return self._with(look, "none", [*look.steps(), Relates(predicate, target)], turned_spoken, none=True)
+
+    def unknown(self) -> Query:
+        """Something in words that the rendered world does not have: nothing fits, for a reason that says so."""
+        path = (Step(step=1, criterion=strange.CRITERION, decisions=(), otherwise=strange.REASON),)
+        return Query(strange.strange(self.rng), "unknown", self.rng.choice(("object", "object", "group")), (), path)
 
     def part(self) -> Query | None:
         """A part of an object, for learning granularity: it carries no answer."""

@@ -1,13 +1,14 @@
 """Queries about true twins: clear, of every kind, with paths that obey the rules, and the same for the same seed."""
 
 import random
+import re
 from collections import Counter
 from functools import cache
 
 import pytest
 
 from dtwinseger.twin import render_twin, violations
-from training.scenes import KINDS, render_scene
+from training.scenes import COLORS, KINDS, SIZES, render_scene, strange
 from training.scenes.paths import pairs
 from training.scenes.queries import Asker, Query
 from training.scenes.things import Thing, place, rows, take_apart
@@ -26,6 +27,7 @@ QUERY_KINDS = (
     "affordance",
     "group",
     "none",
+    "unknown",
 )
 
 
@@ -62,7 +64,7 @@ def test_every_kind_of_query_occurs_and_its_path_leads_to_its_answer(kind: str) 
 
 def test_only_queries_for_nothing_have_no_answer() -> None:
     for kind in QUERY_KINDS:
-        assert all(bool(query.indices) == (kind != "none") for _, query in asked(kind))
+        assert all(bool(query.indices) == (kind not in ("none", "unknown")) for _, query in asked(kind))
 
 
 def test_about_a_seventh_of_the_queries_have_no_answer() -> None:
@@ -72,9 +74,17 @@ def test_about_a_seventh_of_the_queries_have_no_answer() -> None:
 
 
 def test_a_query_for_one_object_has_one_answer_and_a_query_for_several_has_several() -> None:
-    for kind in QUERY_KINDS[:-1]:
+    for kind in QUERY_KINDS[:-2]:
         for _, query in asked(kind):
             assert (query.granularity == "group") == (len(query.indices) > 1), query.text
+
+
+def test_an_unknown_query_has_a_word_that_the_world_does_not_have() -> None:
+    spoken = " ".join(query.text for kind in QUERY_KINDS[:-1] for _, query in asked(kind, 30)).lower()
+    known = set(re.findall(r"[a-z]+", spoken)) | set(KINDS) | set(COLORS) | set(SIZES)
+    for _, query in asked("unknown", 30):
+        assert set(re.findall(r"[a-z]+", query.text.lower())) - known, query.text
+    assert not set(strange.WORDS) & known
 
 
 def test_a_kind_that_is_named_once_is_the_only_one_in_its_scene() -> None:
