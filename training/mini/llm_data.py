@@ -19,6 +19,7 @@ from training.scenes.twins import true_twin
 
 FIRST_SEED = 10_000  # seeds below are held out
 IMAGES = ((256, 256), (256, 256), (480, 640), (512, 512))  # height, width; drawn evenly
+UNKNOWN_SHARE = 0.06  # of the queries
 CROWD = 24  # objects of a twin about which only unknown things are asked
 QUERIES = 5  # about one twin
 MOST = 10  # objects
@@ -97,7 +98,7 @@ def pack(
     kind: of all queries; None draws each.
     """
     asker = Asker(things, size, rng)
-    queries = {query.text: query for query in (asker.draw(kind) for _ in range(2 * QUERIES)) if query}
+    queries = {query.text: query for query in (asker.draw(kind or _kind(rng)) for _ in range(2 * QUERIES)) if query}
     table = rows(things, size)
     texts = []
     for query in queries.values():
@@ -133,6 +134,11 @@ def stream(
             things = perturb(things, size, most, rng)
         if things:
             yield from pack(tokenizer, things, size, rng)
+
+
+def _kind(rng: random.Random) -> str | None:
+    """A query about what the world does not have, now and then; else the Asker's own mix."""
+    return "unknown" if rng.random() < UNKNOWN_SHARE else None
 
 
 class _Part:

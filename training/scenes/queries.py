@@ -56,7 +56,7 @@ class Asker:
             "affordance": (0.06, self.affordance),
             "group": (0.14, self.group),
             "none": (0.15, self.none),
-            "unknown": (0.06, self.unknown),
+            "unknown": (0.0, self.unknown),  # only where it is asked for: it is about no scene
         }
 
     def draw(self, kind: str | None = None, tries: int = 40) -> Query | None:

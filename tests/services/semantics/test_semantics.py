@@ -221,7 +221,8 @@ def test_an_instruction_inside_the_query_stays_a_query(service: Any) -> None:
     assert lines[1].semantics == api.Semantics(**MUG)
     system, user = engine.requests[0]["messages"]
     assert system["content"] == prompts.SEMANTICS
-    assert user["content"][0]["text"] == f"Query: {injected}\nObject: 1"
+    inert = injected.replace("<|", "< |")  # no control token
+    assert user["content"][0]["text"] == f"Query: {inert}\nObject: 1"
     assert len(engine.requests[0]["messages"]) == 2
 
 
