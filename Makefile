@@ -5,7 +5,7 @@ UV := $(if $(shell uv --version 2>/dev/null),uv,.uv/bin/uv)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format doctor bench-quality bench-latency
+.PHONY: help setup run test lint format doctor weights bench-quality bench-latency bench-perception
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,11 +30,19 @@ format: setup ## let ruff mend what it can
 doctor: setup ## is everything that the running stack needs reachable?
 	@$(BIN)/dtwinseger doctor
 
+weights: setup ## download segment-anything's checkpoint into models/: MODEL=vit_h, vit_l or vit_b
+	@$(BIN)/python -m services.perception.weights $(or $(filter vit_h vit_l vit_b,$(MODEL)),\
+		$(error make weights needs MODEL=vit_h, MODEL=vit_l or MODEL=vit_b))
+
 bench-quality: setup ## 100 held-out scenes through POST /segment: gIoU, cIoU, and each stage (starts its own stack)
 	@$(BIN)/python -m benchmarks.embedded_quality
 
 bench-latency: setup ## one request, cold and from the store: median and p95 (starts its own stack)
 	@$(BIN)/python -m benchmarks.embedded_latency
+
+bench-perception: setup ## proposals by stage: SAM's mask generator against ours, then a service under load (an hour on 2 cores)
+	@$(BIN)/python -m benchmarks.perception
+	@$(BIN)/python -m benchmarks.perception_load
 
 # Nothing is synced again until the lock or the project file changes.
 .venv/.synced: pyproject.toml uv.lock | $(filter .uv/%,$(UV))

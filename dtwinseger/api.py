@@ -15,7 +15,7 @@ MAX_QUERY_CHARACTERS = 2_000
 TIMEOUT_HEADER = "X-Timeout-Ms"  # what remains of the caller's deadline
 REQUEST_ID_HEADER = "X-Request-Id"
 
-Level = Literal["part", "object"]  # group granularity is answered from the object level
+Level = Granularity  # proposals are made for a granularity
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -26,17 +26,28 @@ class Contract(BaseModel):
 
 
 class ProposalOptions(Contract):
-    """Section 3.1. A null threshold takes the value that the served checkpoint recommends."""
+    """Section 3.1. A null takes what suits strategy, level and checkpoint; the answer says what was taken.
 
-    strategy: Literal["hierarchical", "everything"] = "hierarchical"
-    points_per_side: Annotated[int, Field(ge=4, le=64)] = 32
+    `hierarchical` is the paper's: a pass over a grid, and for group and object a second one over the centroids of what
+    was found. `everything` is its ablation "SAM only", segment-anything's own mask generator; `tuned` is "SAM with
+    fine-tuning", the same with parameters for each level. 0 switches a lower threshold off, 1 an upper one.
+    """
+
+    strategy: Literal["hierarchical", "everything", "tuned"] = "hierarchical"
+    points_per_side: Annotated[int, Field(ge=4, le=64)] = 32  # of the grid: 1024 prompts
     iou_threshold: Share | None = None  # on the predicted IoU; 0.88 for SAM's own checkpoints
-    overlap_threshold: Share = 0.7  # part level: pairwise mask IoU above which the lesser mask goes
-    containment_threshold: Share = 0.8  # object level, Eq. 3: |M ∩ K| / |M| above which M goes
+    max_area_percent: Annotated[float, Field(gt=0, le=100)] | None = None  # of the image; a larger mask is background
+    min_area: Annotated[int, Field(ge=0)] | None = None  # pixels
+    max_masks: Annotated[int, Field(ge=1, le=200)] = 100  # of a level, kept by predicted IoU
+    # hierarchical
+    duplicate_threshold: Share = 0.95  # IoU of two masks of one pass above which they are one that was found twice
+    overlap_threshold: Share = 0.7  # part: IoU of two masks above which the one with the lower predicted IoU goes
+    containment_threshold: Share = 0.8  # group and object, Eq. 3: |M ∩ K| / |M| above which M goes
     rounds: Annotated[int, Field(ge=1)] | None = None  # Eq. 3 for this many kept masks; null is for all of them
-    max_area_percent: Annotated[float, Field(gt=0, le=100)] = 95.0  # a larger proposal is background
-    min_area: Annotated[int, Field(ge=0)] | None = None  # pixels; null is 0.02 % of the image
-    max_masks: Annotated[int, Field(ge=1, le=200)] = 100  # kept by predicted IoU
+    # everything and tuned
+    stability_threshold: Share | None = None  # IoU of a mask with itself at thresholds +- stability_offset
+    stability_offset: Annotated[float, Field(ge=0, le=10)] = 1.0  # logits
+    box_overlap_threshold: Share | None = None  # IoU of two boxes above which the lesser mask goes
 
 
 class SemanticsOptions(Contract):
@@ -139,11 +150,11 @@ class Proposal(Contract):
 class ProposalsResponse(Contract):
     width: int
     height: int
-    levels: dict[Level, tuple[Proposal, ...]]  # each by area, largest first
-    options: ProposalOptions  # as resolved: no nulls but `rounds`
+    levels: dict[Level, tuple[Proposal, ...]]  # each by area, largest first; none are an answer too
+    options: dict[Level, ProposalOptions]  # as resolved: no nulls but `rounds`
     model: str  # name and content hash of the checkpoint
     timings_ms: dict[str, float]
-    warnings: tuple[str, ...] = ()
+    warnings: dict[Level, tuple[str, ...]] = Field(default_factory=dict)
 
 
 # --- semantics: POST /v1/granularity and /v1/semantics, multipart: image, request (JSON) ---

@@ -20,7 +20,7 @@ from gateway import keys
 from gateway.build import STAGES, Asked, Build, Infos, StoredImage, Tombstone
 from gateway.cache import Cache
 from gateway.result import encode_image, to_result
-from gateway.stages import LEVELS, Stages
+from gateway.stages import Stages
 from gateway.upstream import Services
 
 log = structlog.get_logger()
@@ -87,14 +87,14 @@ class Pipeline:
     async def _build(self, identity: str, build: Build, started: float) -> DigitalTwin:
         asked, stages = build.asked, self._stages
         chosen = asked.options.granularity
-        levels: tuple[api.Level, ...] = ("object", "part") if chosen == "auto" else (LEVELS[chosen],)
+        levels: tuple[api.Level, ...] = ("group", "object", "part") if chosen == "auto" else (chosen,)
         granularity, proposed = await _together(
             _timed(build, "granularity", stages.granularity(build)),
             _timed(build, "perception", stages.proposals(build, levels)),
         )
-        key, response = proposed[LEVELS[granularity]]
-        proposals = response.levels[LEVELS[granularity]]
-        build.warnings.extend(response.warnings)
+        key, response = proposed[granularity]
+        proposals = response.levels[granularity]
+        build.warnings.extend(response.warnings.get(granularity, ()))
         described = await _timed(build, "semantics", stages.semantics(build, key, proposals))
         objects = await asyncio.to_thread(
             build_objects, [p.mask for p in proposals], [p.predicted_iou for p in proposals], described
@@ -113,7 +113,7 @@ class Pipeline:
             provenance=Provenance(
                 models=_models(build.infos),
                 options=asked.options.model_dump(mode="json", exclude={"mask_format"})
-                | {"proposals": response.options.model_dump(mode="json")},
+                | {"proposals": response.options[granularity].model_dump(mode="json")},
                 prompts=keys.stage_key("prompts", build.infos.semantics.prompts, build.infos.reasoner.prompts),
                 created=datetime.now(UTC),
             ),

@@ -8,8 +8,6 @@ from gateway.build import Build, StoredSemantics
 from gateway.cache import Cache
 from gateway.upstream import Services
 
-LEVELS: dict[Granularity, api.Level] = {"group": "object", "object": "object", "part": "part"}
-
 
 class Stages:
     """The four stages against the services and the cache."""
@@ -40,7 +38,7 @@ class Stages:
         if (response.height, response.width) != build.image.size or set(response.levels) != set(missing):
             raise Problem("upstream_invalid", "perception answered for another image or other levels")
         for level in missing:
-            one = response.model_copy(update={"levels": {level: response.levels[level]}})
+            one = _of_level(response, level)
             await self._cache.put(wanted[level], one)
             found[level] = (wanted[level], one)
         return found
@@ -122,3 +120,11 @@ class Stages:
         build.warnings.extend(response.warnings)
         await self._cache.put(key, response)
         return response
+
+
+def _of_level(response: api.ProposalsResponse, level: api.Level) -> api.ProposalsResponse:
+    """What `response` says of `level` alone."""
+    by_level = {"levels": response.levels, "options": response.options, "warnings": response.warnings}
+    return response.model_copy(
+        update={name: {level: of[level]} if level in of else {} for name, of in by_level.items()}
+    )

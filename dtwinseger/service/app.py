@@ -27,10 +27,18 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 Readiness = Callable[[FastAPI], Awaitable[Mapping[str, str]]]
 
 
-def create_app(name: str, *, lifespan: Lifespan, readiness: Readiness, log_level: str = "info") -> FastAPI:
+def create_app(
+    name: str,
+    *,
+    lifespan: Lifespan,
+    readiness: Readiness,
+    liveness: Callable[[], str] | None = None,
+    log_level: str = "info",
+) -> FastAPI:
     """A FastAPI app that answers every error as a problem and has /livez, /readyz and /metrics.
 
-    `readiness` is asked on each /readyz; anything but "ok" or "degraded: …" makes it 503.
+    `readiness` is asked on each /readyz; anything but "ok" or "degraded: …" makes it 503. `liveness` is asked on each
+    /livez; anything but "ok" makes it 503, for what only a new process can mend.
     """
     configure_logs(log_level)
     app = FastAPI(title=f"dtwinseger {name}", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
@@ -48,8 +56,9 @@ def create_app(name: str, *, lifespan: Lifespan, readiness: Readiness, log_level
         app.add_exception_handler(kind, answer)
 
     @app.get("/livez", include_in_schema=False)
-    async def livez() -> dict[str, str]:
-        return {"status": "ok"}
+    async def livez() -> Response:
+        state = liveness() if liveness else "ok"
+        return JSONResponse({"status": state}, status_code=200 if state == "ok" else 503)
 
     @app.get("/readyz", include_in_schema=False)
     async def readyz() -> Response:

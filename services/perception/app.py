@@ -1,17 +1,14 @@
 """Perception as a service: mask proposals. Run: `uvicorn --factory services.perception.app:create`."""
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Annotated
 
 import numpy as np
 import structlog
 import torch
 from fastapi import FastAPI, Form, Request, UploadFile
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from dtwinseger import __version__, api
@@ -20,8 +17,11 @@ from dtwinseger.problems import Problem, in_words
 from dtwinseger.service.admission import Admission
 from dtwinseger.service.app import create_app
 from dtwinseger.service.request import attend
-from services.perception.checkpoint import load_checkpoint
-from services.perception.pipeline import Proposed, propose
+from services.perception.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from services.perception.decoder import Decoder
+from services.perception.device import Device
+from services.perception.encoder import Encoder
+from services.perception.proposer import Job, Proposer
 from services.perception.sam import Segmenter
 from services.perception.settings import PerceptionSettings
 
@@ -29,32 +29,46 @@ log = structlog.get_logger()
 
 
 def create() -> FastAPI:
-    """The app, configured from the environment. Raises CheckpointError where the weights cannot be served."""
+    """The app, configured from the environment. Exits with one line where the weights cannot be served."""
     settings = PerceptionSettings()
-    device = torch.device(settings.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    checkpoint = load_checkpoint(settings.checkpoint, settings.architecture, device)
-    segmenter = Segmenter(checkpoint.sam, settings.prompt_batch)
+    where = torch.device(settings.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    try:
+        checkpoint = load_checkpoint(settings.checkpoint, settings.architecture, where)
+    except CheckpointError as error:
+        raise SystemExit(f"perception cannot start: {error}") from None
     admission = Admission(settings.max_running, settings.max_queued)
-    device_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="device")
+    device = Device(
+        _proposer(checkpoint, settings),
+        together=settings.images_together or (4 if where.type == "cuda" else 1),
+        waiting=settings.max_running,
+        stuck_after_s=settings.stuck_after_s,
+    )
+    warm = False
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        first = asyncio.create_task(warm_up())
         yield
-        device_thread.shutdown(cancel_futures=True)
+        first.cancel()
+        with suppress(asyncio.CancelledError):
+            await first
+        await asyncio.to_thread(device.close)
+
+    async def warm_up() -> None:
+        """An image through the device, so that nobody's first request pays for allocation, tuning and compilation."""
+        nonlocal warm
+        try:
+            await device.run(Job(np.zeros((64, 64, 3), np.uint8), "warm-up", api.ProposalsRequest()))
+            warm = True
+        except Exception as error:
+            log.error("warm_up.failed", exc_info=error)
 
     async def readiness(app: FastAPI) -> Mapping[str, str]:
-        return {"model": "ok"}  # an app whose checkpoint does not load never starts
+        return {"device": device.state() if warm else "warming up"}
 
-    app = create_app("perception", lifespan=lifespan, readiness=readiness, log_level=settings.log_level)
-
-    async def on_device(pixels: NDArray[np.uint8], asked: api.ProposalsRequest) -> Proposed:
-        """On the one thread that owns the device; what is under way stops soon after the caller gives up."""
-        gone = threading.Event()
-        job = device_thread.submit(propose, segmenter, checkpoint.iou_threshold, pixels, asked, gone.is_set)
-        try:
-            return await asyncio.wrap_future(job)
-        finally:
-            gone.set()
+    app = create_app(
+        "perception", lifespan=lifespan, readiness=readiness, liveness=device.state, log_level=settings.log_level
+    )
 
     @app.post("/v1/proposals")
     async def ask_proposals(
@@ -69,17 +83,18 @@ def create() -> FastAPI:
 
         async def work() -> api.ProposalsResponse:
             decoded = await asyncio.to_thread(decode_image, data)
-            proposed = await on_device(decoded.pixels, asked)
+            proposed = await device.run(Job(decoded.pixels, decoded.sha256, asked))
             height, width = decoded.size
+            timings_ms = {stage: round(ms, 1) for stage, ms in proposed.timings_ms.items()}
             counts = {level: len(found) for level, found in proposed.levels.items()}
-            log.info("proposals.done", width=width, height=height, count=counts, ms=proposed.timings_ms)
+            log.info("proposals.done", width=width, height=height, count=counts, ms=timings_ms)
             return api.ProposalsResponse(
                 width=width,
                 height=height,
                 levels=proposed.levels,
                 options=proposed.options,
                 model=checkpoint.name,
-                timings_ms=proposed.timings_ms,
+                timings_ms=timings_ms,
                 warnings=proposed.warnings,
             )
 
@@ -95,3 +110,18 @@ def create() -> FastAPI:
         )
 
     return app
+
+
+def _proposer(checkpoint: Checkpoint, settings: PerceptionSettings) -> Proposer:
+    """The network as the service runs it: on CUDA the encoder in bf16, and TF32 in the decoder's products."""
+    sam = checkpoint.sam
+    on_cuda = sam.device.type == "cuda"
+    if on_cuda:
+        torch.set_float32_matmul_precision("high")
+    encoder = Encoder(sam, torch.bfloat16 if on_cuda else torch.float32)
+    if settings.compile:
+        encoder.compile(fullgraph=True, dynamic=False)
+    segmenter = Segmenter(sam, encoder, Decoder(sam), settings.prompt_batch)
+    return Proposer(
+        segmenter, checkpoint.iou_threshold, settings.embedding_cache_mb << 20, settings.decoded_cache_mb << 20
+    )

@@ -1,124 +1,202 @@
-"""SAM at work: an image encoded once, point prompts decoded in batches, masks brought to the image's size."""
+"""SAM at work: images encoded once, and point prompts of several images decoded together in batches."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from segment_anything.modeling import Sam
-from segment_anything.utils.transforms import ResizeLongestSide
 from torch import Tensor
 
+from dtwinseger.problems import Problem
+from services.perception import metrics
+from services.perception.decoder import Decoder, Shared, Span, Trunk
+from services.perception.encoder import Encoder
+from services.perception.frame import Frame
 
-class Abandoned(Exception):
-    """Nobody waits for the result any more."""
+_BYTES = 4  # of a number
+_TABLES = 12  # [7 tokens x 8 heads, S] a prompt that are alive at once in the trunk, at most
+_CPU_BYTES = 1 << 25  # glibc keeps freed blocks up to this size; larger ones are given back and faulted in again
+_CUDA_SHARE = 0.5  # of the free memory
+_CUDA_PROMPTS = 1024  # more at once is no faster
+
+Timings = dict[str, float]
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """An image as the decoder sees it."""
+    """An image as the decoder sees it: one of those that were encoded together."""
 
-    embedding: Tensor  # [1, C, h, w]
-    size: tuple[int, int]  # height, width of the image in pixels
-    input_size: tuple[int, int]  # height, width of the image as resized for the encoder, before padding
+    shared: Shared
+    image: int  # which one
+    frame: Frame
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """What to decode for an image."""
+
+    encoded: Encoded
+    points: NDArray[np.float64]  # [P, 2] x, y in pixels of the image, each a prompt of its own
+    multimask: bool  # the three masks of an ambiguous prompt instead of the one
+    iou_threshold: float  # on the predicted IoU; at 0 everything passes
+    abandoned: Callable[[], bool]
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """Masks that passed the IoU filter, in the order of their prompts, then tokens."""
+    """The masks of an image that passed the IoU filter, by prompt, then token."""
 
     logits: Tensor  # [M, 4h, 4w] at the decoder's resolution, padding included; above 0 is the mask
     predicted_iou: NDArray[np.float64]  # [M]
-    prompt: NDArray[np.int64]  # [M] row of the point that made it
+    prompt: NDArray[np.int64]  # [M] row of the point
+    token: NDArray[np.int64]  # [M] 0 for the single mask, 1 to 3 for an ambiguous prompt's
+
+    def passing(self, iou_threshold: float) -> "Decoded":
+        """What passes a stricter threshold."""
+        chosen = self.predicted_iou >= iou_threshold if iou_threshold > 0 else np.ones(len(self.prompt), np.bool_)
+        if chosen.all():
+            return self
+        logits = self.logits[torch.from_numpy(chosen).to(self.logits.device)]
+        return Decoded(logits, self.predicted_iou[chosen], self.prompt[chosen], self.token[chosen])
 
 
 class Segmenter:
     """A SAM on its device. Not thread-safe: one thread at a time."""
 
-    def __init__(self, sam: Sam, prompt_batch: int = 32) -> None:
-        self._sam = sam
-        self._batch = prompt_batch
-        self._resize = ResizeLongestSide(sam.image_encoder.img_size)
+    def __init__(self, sam: Sam, encoder: Encoder, decoder: Decoder, prompt_batch: int | None = None) -> None:
+        """prompt_batch: prompts decoded at once; None takes what fits the device."""
+        self.device: torch.device = sam.device
+        self._encoder, self._decoder = encoder, decoder
+        self._side: int = sam.image_encoder.img_size
+        height, width = sam.prompt_encoder.image_embedding_size
+        self._positions, self._low_side = height * width, 4 * height
+        self._prompt_batch = prompt_batch
 
     @torch.inference_mode()
-    def encode(self, image: NDArray[np.uint8]) -> Encoded:
-        """Encode `image`, [H, W, 3] uint8 RGB."""
-        resized = self._resize.apply_image(image)
-        pixels = torch.as_tensor(resized, device=self._sam.device).permute(2, 0, 1).contiguous()[None]
-        embedding = self._sam.image_encoder(self._sam.preprocess(pixels))
-        height, width = image.shape[:2]
-        return Encoded(embedding, (height, width), (resized.shape[0], resized.shape[1]))
+    def embed(self, images: Sequence[NDArray[np.uint8]]) -> Tensor:
+        """Embeddings [I, C, h, w] of `images`, each [H, W, 3] uint8 RGB."""
+        pixels = self._encoder.preprocess(images)
+        try:
+            return self._encoder(pixels)
+        except torch.OutOfMemoryError:
+            if len(pixels) == 1:
+                raise
+            self._make_room()
+            return torch.cat([self._encoder(one) for one in pixels.split(1)])
 
     @torch.inference_mode()
-    def decode(
-        self,
-        encoded: Encoded,
-        points: NDArray[np.float64],
-        multimask: bool,
-        iou_threshold: float,
-        abandoned: Callable[[], bool] = lambda: False,
-    ) -> Decoded:
-        """Decode points [N, 2], x and y in pixels of the image, each alone; keep what passes `iou_threshold`.
+    def share(self, embeddings: Tensor, sizes: Sequence[tuple[int, int]]) -> list[Encoded]:
+        """What prompts need of images with `embeddings` [I, C, h, w] and `sizes` (height, width) in pixels."""
+        shared = self._decoder.share(embeddings)
+        return [Encoded(shared, i, Frame(size, self._side, self._low_side)) for i, size in enumerate(sizes)]
 
-        multimask: the three masks of an ambiguous prompt instead of the one.
-        Raises Abandoned between two batches once `abandoned` says so.
+    @torch.inference_mode()
+    def decode(self, asked: Sequence[Prompts], timings_ms: Timings) -> list[Decoded | None]:
+        """Decode the prompts of images that share their tables; adds to `timings_ms` decode and upscale.
+
+        None where the request was abandoned. Raises Problem `overloaded` where not even one prompt fits into memory.
         """
-        coordinates = torch.as_tensor(
-            self._resize.apply_coords(points, encoded.size), dtype=torch.float, device=self._sam.device
-        )
-        wanted = slice(1, None) if multimask else slice(0, 1)  # mask tokens, as MaskDecoder.forward picks them
-        logits: list[Tensor] = []
-        scores: list[Tensor] = []
-        prompts: list[Tensor] = []
-        for start in range(0, len(points), self._batch):
-            if abandoned():
-                raise Abandoned
-            found, predicted, row = self._decode_batch(
-                encoded, coordinates[start : start + self._batch], wanted, iou_threshold
-            )
-            logits.append(found)
-            scores.append(predicted)
-            prompts.append(row + start)
-        if not logits:
-            return Decoded(torch.empty(0, 0, 0), np.empty(0), np.empty(0, np.int64))
-        return Decoded(torch.cat(logits), torch.cat(scores).double().cpu().numpy(), torch.cat(prompts).cpu().numpy())
+        found: list[list[tuple[Tensor, Tensor, Tensor, Tensor]]] = [[] for _ in asked]
+        left = [0] * len(asked)  # prompts done
+        batch = self._prompt_batch or self._fitting()
+        while spans := list(_next(asked, left, batch)):
+            try:
+                for index, part in self._decode_batch(asked, spans, timings_ms):
+                    found[index].append(part)
+            except torch.OutOfMemoryError as error:
+                if batch == 1:
+                    raise Problem(
+                        "overloaded", "the device is out of memory; try again shortly", retry_after=5
+                    ) from error
+                self._make_room()
+                batch = max(1, min(batch, sum(end - start for _, start, end in spans)) // 2)
+                continue
+            for index, _, end in spans:
+                left[index] = end
+        return [
+            None if prompts.abandoned() else self._joined(parts) for prompts, parts in zip(asked, found, strict=True)
+        ]
 
     def _decode_batch(
-        self, encoded: Encoded, points: Tensor, wanted: slice, iou_threshold: float
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """(logits [M, 4h, 4w], predicted IoU [M], row in `points` [M]): MaskDecoder, but upscaling only what passes."""
-        encoder, decoder = self._sam.prompt_encoder, self._sam.mask_decoder
-        count = len(points)
-        labels = torch.ones(count, 1, device=points.device)
-        sparse, dense = encoder(points=(points[:, None], labels), boxes=None, masks=None)
-        output = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
-        tokens = torch.cat([output.expand(count, -1, -1), sparse], dim=1)  # [N, T, C]
-        image = encoded.embedding + dense  # [N, C, h, w]
-        place = encoder.get_dense_pe().expand(count, -1, -1, -1)
-        tokens, image = decoder.transformer(image, place, tokens)  # image: [N, h * w, C]
+        self, asked: Sequence[Prompts], spans: Sequence[Span], timings_ms: Timings
+    ) -> list[tuple[int, tuple[Tensor, Tensor, Tensor, Tensor]]]:
+        """The spans' masks that pass: for each, which of `asked` it is of, logits, predicted IoU, prompt, token."""
+        with timed(timings_ms, "decode", self.device):
+            points, images, first = [], [], 0
+            for index, start, end in spans:
+                encoded = asked[index].encoded
+                points.append(encoded.frame.to_input(asked[index].points[start:end]))
+                images.append((encoded.image, first, first + end - start))
+                first += end - start
+            shared = asked[spans[0][0]].encoded.shared
+            trunk = self._decoder.trunk(shared, torch.from_numpy(np.concatenate(points)).to(self.device), images)
+        parts = []
+        with timed(timings_ms, "upscale", self.device):
+            for (index, start, _), (image, first, last) in zip(spans, images, strict=True):
+                prompts = asked[index]
+                tokens = slice(1, None) if prompts.multimask else slice(0, 1)  # as MaskDecoder.forward takes them
+                predicted = trunk.predicted_iou[first:last, tokens]
+                passing = predicted >= (prompts.iou_threshold or -torch.inf)
+                row, token = torch.nonzero(passing, as_tuple=True)
+                logits = self._upscale(shared, trunk, first + row, tokens.start + token, image)
+                parts.append((index, (logits, predicted[row, token], start + row, tokens.start + token)))
+        return parts
 
-        predicted = decoder.iou_prediction_head(tokens[:, 0])[:, wanted]  # [N, K]
-        row, token = torch.nonzero(predicted >= iou_threshold, as_tuple=True)  # [M]
-        rows, where = torch.unique(row, return_inverse=True)
-        side = encoded.embedding.shape[1:]  # C, h, w
-        upscaled = decoder.output_upscaling(image[rows].transpose(1, 2).reshape(len(rows), *side))  # [R, c, 4h, 4w]
-        masks = tokens[rows, 1 : 1 + decoder.num_mask_tokens]
-        mlps = decoder.output_hypernetworks_mlps
-        hyper = torch.stack([mlp(masks[:, i]) for i, mlp in enumerate(mlps)], dim=1)[:, wanted]  # [R, K, c]
-        logits = (hyper @ upscaled.flatten(2)).view(*hyper.shape[:2], *upscaled.shape[-2:])
-        return logits[where, token], predicted[row, token], row
+    def _upscale(self, shared: Shared, trunk: Trunk, row: Tensor, token: Tensor, image: int) -> Tensor:
+        """Logits [M, 4h, 4w] of mask `token` [M] of prompt `row` [M], ascending."""
+        rows, where = torch.unique_consecutive(row, return_inverse=True)
+        logits = trunk.tokens.new_empty(len(row), self._low_side, self._low_side)
+        step = self._prompt_batch or self._fitting(upscaled=True)
+        for start in range(0, len(rows), step):
+            masks = self._decoder.upscale(shared, trunk, rows[start : start + step], image)
+            mine = (where >= start) & (where < start + step)
+            logits[mine] = masks[where[mine] - start, token[mine]]
+        return logits
 
-    @torch.inference_mode()
-    def full_size(self, encoded: Encoded, logits: Tensor) -> NDArray[np.bool_]:
-        """One mask, logits [4h, 4w], at the image's size: [H, W] bool, by SAM's own two steps."""
-        full = self._sam.postprocess_masks(logits[None, None], encoded.input_size, encoded.size)
-        mask: NDArray[np.bool_] = (full[0, 0] > self._sam.mask_threshold).cpu().numpy()
-        return mask
+    def _joined(self, parts: Sequence[tuple[Tensor, Tensor, Tensor, Tensor]]) -> Decoded:
+        if not parts:
+            empty = np.empty(0, np.int64)
+            return Decoded(
+                torch.empty(0, self._low_side, self._low_side, device=self.device), np.empty(0), empty, empty
+            )
+        logits, predicted, prompt, token = (torch.cat(column) for column in zip(*parts, strict=True))
+        return Decoded(logits, predicted.double().cpu().numpy(), prompt.cpu().numpy(), token.cpu().numpy())
 
-    def low_resolution(self, encoded: Encoded, logits: Tensor) -> NDArray[np.bool_]:
-        """Masks [M, 4h, 4w] at the decoder's resolution, without the padding: [M, y, x] bool."""
-        side = self._sam.image_encoder.img_size
-        height, width = (-(-n * logits.shape[-1] // side) for n in encoded.input_size)
-        mask: NDArray[np.bool_] = (logits[:, :height, :width] > self._sam.mask_threshold).cpu().numpy()
-        return mask
+    def _fitting(self, upscaled: bool = False) -> int:
+        """How many prompts fit at once: into the device's free memory, or into what a CPU's allocator keeps."""
+        table = self._positions * 56 * _BYTES
+        if self.device.type == "cuda":
+            free, _ = torch.cuda.mem_get_info(self.device)
+            free += torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
+            return int(min(_CUDA_PROMPTS, max(1, _CUDA_SHARE * free // (_TABLES * table * (3 if upscaled else 1)))))
+        # The largest block: [2 * 56, S] weights a prompt, or [S, 4 * 4 * c'] upscaled pixels.
+        return max(1, _CPU_BYTES // (9 * table if upscaled else 2 * table))
+
+    def _make_room(self) -> None:
+        metrics.OUT_OF_MEMORY.inc()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _next(asked: Sequence[Prompts], done: Sequence[int], batch: int) -> Iterator[Span]:
+    """The next `batch` prompts of those who still wait: which of `asked`, and the first and the end of its points."""
+    room = batch
+    for index, prompts in enumerate(asked):
+        count = min(room, len(prompts.points) - done[index])
+        if count > 0 and not prompts.abandoned():
+            room -= count
+            yield index, done[index], done[index] + count
+
+
+@contextmanager
+def timed(timings_ms: Timings, name: str, device: torch.device | None = None) -> Iterator[None]:
+    """Add the block's milliseconds to `timings_ms[name]`; what it has queued on a CUDA `device` is waited for."""
+    started = time.perf_counter()
+    yield
+    if device is not None and device.type == "cuda":
+        torch.cuda.synchronize(device)
+    timings_ms[name] = timings_ms.get(name, 0.0) + (time.perf_counter() - started) * 1000

@@ -17,6 +17,13 @@ class PerceptionSettings(ServiceSettings):
     checkpoint: Path = Path("models/dtwin-mini-sam")  # a .pth or .safetensors file, or a folder with config.json
     architecture: Architecture | None = None  # of a segment-anything checkpoint; null is by config.json
     device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] | None = None  # null is cuda where there is one
-    prompt_batch: Annotated[int, Field(ge=1)] = 32  # prompts decoded at once
-    max_running: Annotated[int, Field(ge=1)] = 2  # one decodes its image while the other has the device
+    compile: bool = False  # compile the encoder when the service starts; needs a C++ compiler on a CPU
+    prompt_batch: Annotated[int, Field(ge=1)] | None = None  # prompts decoded at once; null is what fits the device
+    images_together: Annotated[int, Field(ge=1)] | None = (
+        None  # that the device takes at once; null is 4 on CUDA, else 1
+    )
+    embedding_cache_mb: Annotated[int, Field(ge=0)] = 256  # 4 MB an image for SAM's own checkpoints
+    decoded_cache_mb: Annotated[int, Field(ge=0)] = 512  # 0.25 MB a mask
+    stuck_after_s: Annotated[float, Field(gt=0)] = 300.0  # a batch that takes longer means a device that hangs
+    max_running: Annotated[int, Field(ge=1)] = 8  # images decoded, at the device or waiting for it
     max_queued: Annotated[int, Field(ge=0)] = 16

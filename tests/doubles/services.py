@@ -77,7 +77,7 @@ def services_app(script: Script) -> FastAPI:
             width=decoded.size[1],
             height=decoded.size[0],
             levels=dict.fromkeys(asked.levels, found),
-            options=asked.options,
+            options=dict.fromkeys(asked.levels, asked.options),
             model="double",
             timings_ms={},
         )

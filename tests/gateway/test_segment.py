@@ -89,9 +89,9 @@ def test_semantics_of_scope_image_serve_any_query(front: Gateway) -> None:
     assert second["cached"] == ["proposals", "semantics"]
 
 
-def test_auto_asks_for_both_levels_and_a_given_granularity_for_its_own(front: Gateway) -> None:
+def test_auto_asks_for_all_levels_and_a_given_granularity_for_its_own(front: Gateway) -> None:
     front.segment()
-    assert set(front.script.levels[0]) == {"object", "part"}
+    assert set(front.script.levels[0]) == {"group", "object", "part"}
     front.segment(options='{"granularity": "part", "proposals": {"points_per_side": 16}}')
     assert front.script.levels[1] == ("part",)
     assert front.script.calls["granularity"] == 1

@@ -17,6 +17,7 @@ from dtwinseger.service.request import attend
 from tests.doubles.serving import serving
 
 needs = {"engine": "ok"}
+life = {"state": "ok"}
 
 
 def app() -> FastAPI:
@@ -27,7 +28,7 @@ def app() -> FastAPI:
     async def readiness(app: FastAPI) -> Mapping[str, str]:
         return needs
 
-    made = create_app("tested", lifespan=lifespan, readiness=readiness)
+    made = create_app("tested", lifespan=lifespan, readiness=readiness, liveness=lambda: life["state"])
     admission = Admission(running=1, queued=1)
 
     @made.get("/crash")
@@ -101,6 +102,14 @@ def test_ready_means_that_every_need_is_met_or_merely_degraded(http: httpx2.Clie
     needs["engine"] = "cannot be reached"
     assert http.get("/readyz").json() == {"status": "unready", "needs": {"engine": "cannot be reached"}}
     needs["engine"] = "ok"
+
+
+def test_a_process_that_only_a_restart_mends_is_not_alive(http: httpx2.Client) -> None:
+    assert (http.get("/livez").status_code, http.get("/livez").json()) == (200, {"status": "ok"})
+    life["state"] = "the device failed"
+    dead = http.get("/livez")
+    assert (dead.status_code, dead.json()) == (503, {"status": "the device failed"})
+    life["state"] = "ok"
 
 
 def test_the_callers_deadline_is_kept_but_never_lengthens_ours(http: httpx2.Client) -> None:

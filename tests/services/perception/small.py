@@ -1,4 +1,4 @@
-"""A SAM of a few thousand random weights, for tests that are about the code and not about the masks."""
+"""SAMs of random weights, for tests that are about the code and not about the masks."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
+from segment_anything import sam_model_registry
 from segment_anything.modeling import Sam
 
 from services.perception.checkpoint import SmallSam
@@ -40,9 +41,27 @@ CONFIG: dict[str, Any] = {
 }
 
 
-def random_sam(seed: int = 0) -> Sam:
+def random_sam(seed: int = 0, depth: int = 2) -> Sam:
+    """A few thousand weights."""
     torch.manual_seed(seed)
-    return SmallSam.model_validate(CONFIG).build().eval().requires_grad_(False)
+    config = CONFIG | {"transformer": CONFIG["transformer"] | {"depth": depth}}
+    return filled(SmallSam.model_validate(config).build())
+
+
+def random_vit_b(seed: int = 0) -> Sam:
+    """segment_anything's smallest, at its full size."""
+    torch.manual_seed(seed)
+    return filled(sam_model_registry["vit_b"]())
+
+
+def filled(sam: Sam) -> Sam:
+    """`sam` with random numbers where its constructor has zeros and ones, so that nothing cancels by chance."""
+    for name, parameter in sam.named_parameters():
+        if "rel_pos" in name or "pos_embed" in name:
+            torch.nn.init.normal_(parameter, std=0.1)
+        elif parameter.ndim == 1:
+            parameter.data += 0.1 * torch.randn_like(parameter)
+    return sam.eval().requires_grad_(False)
 
 
 def save(folder: Path, sam: Sam, config: dict[str, Any] | None = None) -> Path:

@@ -1,6 +1,7 @@
-"""Masks are those of segment_anything's own predictor, pixel for pixel, with the same weights."""
+"""Prompts are decoded in batches, of several images at once, within the memory there is."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,22 +10,40 @@ from numpy.typing import NDArray
 from segment_anything import SamPredictor
 from segment_anything.modeling import Sam
 
+from dtwinseger.problems import Problem
 from services.perception.checkpoint import load_checkpoint
+from services.perception.decoder import Decoder
+from services.perception.encoder import Encoder
 from services.perception.proposals import grid
-from services.perception.sam import Abandoned, Segmenter
+from services.perception.sam import Decoded, Prompts, Segmenter
 from tests.services.perception.small import BUNDLED, random_sam
 from training.scenes import render_scene
 
-EVERYTHING_PASSES = -1e9
-ROUNDING = 1e-6  # of a logit: a batch of prompts is summed in another order than a single one
+ROUNDING = 1e-5  # of a logit
 
 
 def bundled() -> Sam:
     return load_checkpoint(BUNDLED, None, torch.device("cpu")).sam
 
 
+def segmenter(sam: Sam, prompt_batch: int | None = None) -> Segmenter:
+    return Segmenter(sam, Encoder(sam, torch.float32), Decoder(sam), prompt_batch)
+
+
 def picture(width: int, height: int) -> NDArray[np.uint8]:
     return render_scene(3, width, height).image
+
+
+def never() -> bool:
+    return False
+
+
+def decode(by: Segmenter, image: NDArray[np.uint8], side: int, multimask: bool, iou_threshold: float = 0.0) -> Decoded:
+    (encoded,) = by.share(by.embed([image]), [image.shape[:2]])
+    points = grid(side, image.shape[1], image.shape[0])
+    (decoded,) = by.decode([Prompts(encoded, points, multimask, iou_threshold, never)], {})
+    assert decoded is not None
+    return decoded
 
 
 @pytest.mark.parametrize("build", [random_sam, bundled])
@@ -32,52 +51,125 @@ def picture(width: int, height: int) -> NDArray[np.uint8]:
 @pytest.mark.parametrize(("width", "height"), [(256, 256), (330, 260), (257, 601)])
 def test_masks_equal_those_of_the_reference(build: Callable[[], Sam], multimask: bool, width: int, height: int) -> None:
     sam, image = build(), picture(width, height)
-    points = grid(3, width, height)
+    ours = segmenter(sam, prompt_batch=4)
+    decoded = decode(ours, image, 3, multimask)
+    (encoded,) = ours.share(ours.embed([image]), [image.shape[:2]])
+    masks = encoded.frame.full_size(decoded.logits).numpy()
     reference = SamPredictor(sam)
     reference.set_image(image)
-    segmenter = Segmenter(sam, prompt_batch=4)
-    encoded = segmenter.encode(image)
-    decoded = segmenter.decode(encoded, points, multimask, EVERYTHING_PASSES)
-    masks = [segmenter.full_size(encoded, logits) for logits in decoded.logits]
-    each = 3 if multimask else 1
-    assert decoded.prompt.tolist() == [i for i in range(len(points)) for _ in range(each)]
-    for i, point in enumerate(points):
+    tokens = [1, 2, 3] if multimask else [0]
+    assert decoded.token.tolist() == tokens * 9
+    assert decoded.prompt.tolist() == [i for i in range(9) for _ in tokens]
+    for i, point in enumerate(grid(3, width, height)):
         expected, scores, _ = reference.predict(point[None], np.ones(1), multimask_output=multimask, return_logits=True)
-        decided = np.abs(expected) > ROUNDING
+        mine = slice(len(tokens) * i, len(tokens) * (i + 1))
+        decided = np.abs(expected) > ROUNDING * max(1.0, np.abs(expected).max())
         assert decided.mean() > 0.999
-        assert np.array_equal((np.stack(masks[each * i : each * (i + 1)]) & decided), (expected > 0) & decided)
-        assert np.allclose(decoded.predicted_iou[each * i : each * (i + 1)], scores, atol=1e-5)
+        assert np.array_equal(masks[mine] & decided, (expected > 0) & decided)
+        assert np.allclose(decoded.predicted_iou[mine], scores, atol=1e-5)
 
 
 def test_only_masks_that_pass_the_iou_filter_are_decoded() -> None:
-    segmenter = Segmenter(random_sam())
-    encoded = segmenter.encode(picture(256, 256))
-    points = grid(4, 256, 256)
-    everything = segmenter.decode(encoded, points, True, EVERYTHING_PASSES)
-    threshold = float(np.median(everything.predicted_iou))
-    passing = segmenter.decode(encoded, points, True, threshold)
+    ours, image = segmenter(random_sam()), picture(256, 256)
+    everything = decode(ours, image, 4, multimask=True)
+    threshold = float(np.median(everything.predicted_iou[everything.predicted_iou > 0]))
+    passing = decode(ours, image, 4, multimask=True, iou_threshold=threshold)
     expected = everything.predicted_iou >= threshold
     assert 0 < len(passing.logits) < len(everything.logits)
     assert np.array_equal(passing.prompt, everything.prompt[expected])
+    assert np.array_equal(passing.token, everything.token[expected])
     assert torch.allclose(passing.logits, everything.logits[torch.from_numpy(expected)], atol=1e-5)
+    assert np.array_equal(everything.passing(threshold).prompt, passing.prompt)
 
 
 def test_a_threshold_that_nothing_passes_gives_no_masks() -> None:
-    segmenter = Segmenter(random_sam())
-    encoded = segmenter.encode(picture(256, 256))
-    assert len(segmenter.decode(encoded, grid(4, 256, 256), False, 1e9).logits) == 0
-    assert len(segmenter.decode(encoded, np.empty((0, 2)), False, 0).logits) == 0
+    decoded = decode(segmenter(random_sam()), picture(256, 256), 4, multimask=False, iou_threshold=1e9)
+    assert decoded.logits.shape == (0, 32, 32)
+    assert len(decoded.predicted_iou) == len(decoded.prompt) == len(decoded.token) == 0
 
 
-def test_the_low_resolution_mask_leaves_the_padding_out() -> None:
-    segmenter = Segmenter(random_sam())
-    encoded = segmenter.encode(picture(512, 256))
-    decoded = segmenter.decode(encoded, grid(2, 512, 256), False, EVERYTHING_PASSES)
-    assert segmenter.low_resolution(encoded, decoded.logits).shape == (4, 16, 32)
+def test_images_decoded_together_have_the_masks_that_they_have_alone() -> None:
+    ours = segmenter(bundled(), prompt_batch=10)  # batches that hold the prompts of two images
+    images = [picture(256, 256), picture(330, 260), picture(257, 601)]
+    sizes = [image.shape[:2] for image in images]
+    together = [
+        Prompts(encoded, grid(side, size[1], size[0]), multimask, 0.4, never)
+        for encoded, size, side, multimask in zip(
+            ours.share(ours.embed(images), sizes), sizes, (4, 6, 5), (False, True, False), strict=True
+        )
+    ]
+    for image, prompts, found in zip(images, together, ours.decode(together, {}), strict=True):
+        assert found is not None
+        alone = decode(ours, image, int(len(prompts.points) ** 0.5), prompts.multimask, 0.4)
+        assert len(alone.prompt)
+        assert np.array_equal(found.prompt, alone.prompt)
+        assert torch.allclose(found.logits, alone.logits, atol=1e-4)
 
 
-def test_decoding_stops_once_nobody_waits() -> None:
-    segmenter = Segmenter(random_sam())
-    encoded = segmenter.encode(picture(256, 256))
-    with pytest.raises(Abandoned):
-        segmenter.decode(encoded, grid(4, 256, 256), False, 0, abandoned=lambda: True)
+def test_prompts_of_a_request_that_nobody_waits_for_are_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = segmenter(random_sam(), prompt_batch=4)
+    image = picture(256, 256)
+    first, second = ours.share(ours.embed([image, image]), [image.shape[:2]] * 2)
+    left = iter([False, True])  # it leaves after the first batch
+    points = grid(4, 256, 256)
+    decoded: list[int] = []
+    trunk = Decoder.trunk
+
+    def counting(self: Decoder, shared: object, points: torch.Tensor, spans: object) -> object:
+        decoded.append(len(points))
+        return trunk(self, shared, points, spans)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Decoder, "trunk", counting)
+    leaves = Prompts(first, points, False, 0.0, partial(next, left, True))
+    gone, stayed = ours.decode([leaves, Prompts(second, points, False, 0.0, never)], {})
+    assert gone is None
+    assert stayed is not None
+    assert len(stayed.logits) == 16
+    assert sum(decoded) == 4 + 16
+
+
+def out_of_memory_above(monkeypatch: pytest.MonkeyPatch, prompts: int) -> list[int]:
+    """The decoder has no memory for more than so many prompts; returns the list of what it did decode."""
+    decoded: list[int] = []
+    trunk = Decoder.trunk
+
+    def limited(self: Decoder, shared: object, points: torch.Tensor, spans: object) -> object:
+        if len(points) > prompts:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        decoded.append(len(points))
+        return trunk(self, shared, points, spans)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Decoder, "trunk", limited)
+    return decoded
+
+
+def test_out_of_memory_halves_the_batch_and_still_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, image = segmenter(random_sam(), prompt_batch=16), picture(256, 256)
+    expected = decode(ours, image, 5, multimask=True)
+    decoded = out_of_memory_above(monkeypatch, 5)
+    found = decode(ours, image, 5, multimask=True)
+    assert decoded == [4, 4, 4, 4, 4, 4, 1]
+    assert np.array_equal(found.prompt, expected.prompt)
+    assert torch.allclose(found.logits, expected.logits, atol=1e-5)
+
+
+def test_without_memory_for_one_prompt_the_service_is_overloaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = segmenter(random_sam())
+    out_of_memory_above(monkeypatch, 0)
+    with pytest.raises(Problem, match="out of memory") as caught:
+        decode(ours, picture(256, 256), 4, multimask=False)
+    assert caught.value.code == "overloaded"
+
+
+def test_images_that_do_not_fit_together_are_encoded_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, images = segmenter(random_sam()), [picture(256, 256), picture(330, 260)]
+    expected = ours.embed(images)
+    forward = Encoder.forward
+
+    def limited(self: Encoder, pixels: torch.Tensor) -> torch.Tensor:
+        if len(pixels) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return forward(self, pixels)
+
+    monkeypatch.setattr(Encoder, "forward", limited)
+    assert torch.allclose(ours.embed(images), expected, atol=1e-5)
