@@ -99,7 +99,8 @@ def everything(candidates: Candidates, options: api.ProposalOptions) -> Indices:
     measured = candidates.frame.measure(candidates.decoded.logits, options.stability_offset)
     stable = stability(measured.inner, measured.outer) >= (options.stability_threshold or -np.inf)
     chosen = candidates.fitting(np.flatnonzero(stable & (measured.areas > 0)), options)
-    kept = suppress_boxes(measured.boxes[chosen], candidates.scores[chosen], options.box_overlap_threshold or 0.0)
+    boxes = measured.boxes[chosen] - np.array([0, 0, 1, 1])  # SAM's end on their last pixel
+    kept = suppress_boxes(boxes, candidates.scores[chosen], options.box_overlap_threshold or 0.0)
     return chosen[kept]
 
 

@@ -33,8 +33,8 @@ def grid(points_per_side: int, width: int, height: int) -> Floats:
 def centroids(masks: Tensor) -> Floats:
     """Eq. 2: the mean x and y of the pixels set in each of `masks`, [M, h, w] bool: [M, 2] in pixels of the masks.
 
-    A pixel's place is its index, so that the only pixel of a mask of one has its centroid at (0, 0). Exact. Raises
-    ValueError where a mask is empty.
+    A pixel's place is its index: a mask of its first pixel alone has its centroid at (0, 0). Exact. Raises ValueError
+    where a mask is empty.
     """
     columns, rows = counts(masks, 1).double(), counts(masks, 2).double()  # [M, w], [M, h]
     x, y = (of @ torch.arange(of.shape[1], device=of.device).double() for of in (columns, rows))
@@ -45,7 +45,9 @@ def centroids(masks: Tensor) -> Floats:
     return mean
 
 
-def of_fitting_area(areas: Ints | Floats, pixels: int, max_area_percent: float, min_area: int) -> list[int]:
+def of_fitting_area(
+    areas: NDArray[np.integer | np.floating], pixels: int, max_area_percent: float, min_area: int
+) -> list[int]:
     """Indices of masks of at least `min_area` pixels, and one, that cover at most `max_area_percent` of `pixels`.
 
     areas: [M]; `pixels` is the area of the image, at the masks' resolution as `min_area` is.
@@ -59,8 +61,7 @@ def stability(inner: Ints, outer: Ints) -> NDArray[np.float32]:
 
     In float32, so that it compares with a threshold as in SamAutomaticMaskGenerator.
     """
-    share: NDArray[np.float32] = inner.astype(np.float32) / np.maximum(outer, 1).astype(np.float32)
-    return share
+    return np.divide(inner, np.maximum(outer, 1), dtype=np.float32)
 
 
 def largest_passing(areas: Ints, scores: Floats, threshold: float) -> Ints:

@@ -33,7 +33,8 @@ def _runs(masks: Tensor) -> list[Ints]:
     changes = _changes(masks)
     bounds = np.arange(len(masks) + 1) * masks[0].numel()
     places = np.searchsorted(changes, bounds)
-    lengths: Ints = np.diff(np.insert(changes, places, bounds))
+    starts: Ints = np.insert(changes, places, bounds)
+    lengths = np.diff(starts)
     return [lengths[first:last] for first, last in pairwise(places + np.arange(len(bounds)))]
 
 
