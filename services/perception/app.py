@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Annotated
 
 import numpy as np
@@ -39,6 +40,7 @@ def create() -> FastAPI:
     admission = Admission(settings.max_running, settings.max_queued)
     device = Device(
         _proposer(checkpoint, settings),
+        partial(_touch, where),
         together=settings.images_together or (4 if where.type == "cuda" else 1),
         waiting=settings.max_running,
         stuck_after_s=settings.stuck_after_s,
@@ -125,3 +127,8 @@ def _proposer(checkpoint: Checkpoint, settings: PerceptionSettings) -> Proposer:
     return Proposer(
         segmenter, checkpoint.iou_threshold, settings.embedding_cache_mb << 20, settings.decoded_cache_mb << 20
     )
+
+
+def _touch(device: torch.device) -> None:
+    """A number to the device and back: raises, or hangs, where it is gone."""
+    torch.ones((), device=device).item()

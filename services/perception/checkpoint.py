@@ -69,7 +69,9 @@ def load_checkpoint(path: Path, architecture: Architecture | None, device: torch
     """
     weights = path / "model.safetensors" if path.is_dir() else path
     if not weights.is_file():
-        raise CheckpointError(f"there is no checkpoint at {weights}; set PERCEPTION_CHECKPOINT to one")
+        raise CheckpointError(
+            f"there is no checkpoint at {weights}; set PERCEPTION_CHECKPOINT to one, or get one: `make weights`"
+        )
     digest = hashlib.sha256()
     if architecture is None:
         config, text = _config(weights)

@@ -53,19 +53,24 @@ class Device(Generic[Job, Result]):
 
     work: from the jobs taken, at least one and in the order of their arrival, to the result or the exception of each.
         Where it raises, every job that was taken gets that exception.
+    check: raises where the device is gone; called on the same thread after `idle_s` seconds without a job, and again.
     together: jobs taken at once, at most. waiting: jobs in the queue, at most. Both at least 1.
-    stuck_after_s: seconds after which one call of `work` counts as stuck.
+    stuck_after_s: seconds after which one call of `work` or `check` counts as stuck.
     """
 
     def __init__(
         self,
         work: Callable[[Sequence[Taken[Job]]], Sequence[Result | Exception]],
+        check: Callable[[], None],
         *,
         together: int,
         waiting: int,
         stuck_after_s: float,
+        idle_s: float = 30.0,
     ) -> None:
         self._work = work
+        self._check = check
+        self._idle_s = idle_s
         self._together = together
         self._waiting = waiting
         self._stuck_after_s = stuck_after_s
@@ -152,15 +157,17 @@ class Device(Generic[Job, Result]):
             pass
 
     def _serve_batch(self) -> bool:
-        """Wait for jobs and work on them; False once the device is closed."""
+        """Wait for jobs and work on them, or check the device where none come; False once it is closed."""
         with self._changed:
-            while not self._queue:
-                if self._closed:
-                    return False
-                self._changed.wait()
+            self._changed.wait_for(lambda: self._queue or self._closed, timeout=self._idle_s)
+            if self._closed:
+                return False
             batch = [self._queue.popleft() for _ in range(min(self._together, len(self._queue)))]
             metrics.QUEUE_DEPTH.set(len(self._queue))
             self._at_work_since = monotonic()
+        if not batch:
+            self._look()
+            return True
         metrics.BATCH_IMAGES.observe(len(batch))
         outcomes = self._outcomes(batch)
         job_s = self._busy_s() / len(batch)
@@ -174,6 +181,15 @@ class Device(Generic[Job, Result]):
         for waiting, outcome in zip(batch, outcomes, strict=True):
             waiting.settle(outcome)
         return True
+
+    def _look(self) -> None:
+        """See whether the device still works while nobody needs it."""
+        try:
+            if not self._fault:
+                self._check()
+        except Exception as error:
+            self._fail(error)
+        self._at_work_since = None
 
     def _outcomes(self, batch: list[_Waiting[Job, Result]]) -> Sequence[Result | Exception]:
         try:

@@ -85,10 +85,10 @@ class Frame:
         boxes = np.zeros((len(logits), 4), dtype=np.int64)
         levels = torch.tensor([FOUND, FOUND + offset, FOUND - offset], device=logits.device)[:, None, None, None]
         if logits.is_cuda:
-            step = self.together(logits.device) // len(levels)
-            for start in range(0, len(logits), max(1, step)):
+            step = max(1, self.together(logits.device) // len(levels))
+            for start in range(0, len(logits), step):
                 above = self._upsampled(logits[start : start + step]) > levels  # [3, m, H, W]
-                counts[start : start + step] = above.sum((2, 3)).T.cpu().numpy()
+                counts[start : start + step] = overlap.areas(above.flatten(0, 1)).reshape(3, -1).T
                 boxes[start : start + step] = overlap.boxes(above[0])
             return Measured(*counts.T, boxes)
         rows, columns = (
@@ -101,7 +101,7 @@ class Frame:
                 continue
             part = rows.weights[vertical.out, vertical.low] @ mask[vertical.low, horizontal.low]
             above = (part @ columns.weights[horizontal.out, horizontal.low].T) > levels[:, 0]  # [3, y, x]
-            counts[index] = above.sum((1, 2)).numpy()
+            counts[index] = overlap.areas(above)
             if counts[index, 0]:
                 left, top = horizontal.out.start, vertical.out.start
                 boxes[index] = overlap.boxes(above[:1])[0] + np.array([left, top, left, top])

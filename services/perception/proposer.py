@@ -13,7 +13,7 @@ from services.perception.cache import ByteBudget
 from services.perception.candidates import Abandoned
 from services.perception.device import Taken
 from services.perception.pipeline import Proposed, propose
-from services.perception.sam import Decoded, Encoded, Prompts, Segmenter, Timings, timed
+from services.perception.sam import Decoded, Encoded, Prompts, Segmenter, Timings, out_of_memory, timed
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,8 @@ class Proposer:
                     asked[i] = runs[i].send(decoded)
                 except StopIteration as stop:
                     outcomes[i] = _told(stop.value, network_ms)
+                except torch.OutOfMemoryError:
+                    outcomes[i] = out_of_memory()
                 except Exception as error:  # of this job alone: the others go on
                     outcomes[i] = error
             passes = [(taken[i].job.sha256, prompts) for i, prompts in asked.items()]

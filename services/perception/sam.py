@@ -78,15 +78,16 @@ class Segmenter:
 
     @torch.inference_mode()
     def embed(self, images: Sequence[NDArray[np.uint8]]) -> Tensor:
-        """Embeddings [I, C, h, w] of `images`, each [H, W, 3] uint8 RGB."""
-        pixels = self._encoder.preprocess(images)
+        """Embeddings [I, C, h, w] of `images`, each [H, W, 3] uint8 RGB.
+
+        One by one: an image fills the device, and a compiled encoder has one shape. Raises Problem `overloaded` where
+        there is no memory for one.
+        """
         try:
-            return self._encoder(pixels)
-        except torch.OutOfMemoryError:
-            if len(pixels) == 1:
-                raise
+            return torch.cat([self._encoder(self._encoder.preprocess([image])) for image in images])
+        except torch.OutOfMemoryError as error:
             self._make_room()
-            return torch.cat([self._encoder(one) for one in pixels.split(1)])
+            raise out_of_memory() from error
 
     @torch.inference_mode()
     def share(self, embeddings: Tensor, sizes: Sequence[tuple[int, int]]) -> list[Encoded]:
@@ -173,13 +174,18 @@ class Segmenter:
             free, _ = torch.cuda.mem_get_info(self.device)
             free += torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
             return int(min(_CUDA_PROMPTS, max(1, _CUDA_SHARE * free // (_TABLES * table * (3 if upscaled else 1)))))
-        # The largest block: [2 * 56, S] weights a prompt, or [S, 4 * 4 * c'] upscaled pixels.
-        return max(1, _CPU_BYTES // (9 * table if upscaled else 2 * table))
+        # The largest blocks: [2 * 56, S] weights a prompt, or [S, 4 * 4 * c'] upscaled pixels, twice.
+        return max(1, _CPU_BYTES // (18 * table if upscaled else 2 * table))
 
     def _make_room(self) -> None:
         metrics.OUT_OF_MEMORY.inc()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
+
+
+def out_of_memory() -> Problem:
+    """What is told where halving does not help."""
+    return Problem("overloaded", "the device is out of memory; try again shortly", retry_after=5)
 
 
 def _next(asked: Sequence[Prompts], done: Sequence[int], batch: int) -> Iterator[Span]:

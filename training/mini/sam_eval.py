@@ -86,7 +86,8 @@ def proposals(url: str, seeds: range, iou_threshold: float | None) -> Table:
         found = np.array(values)
         shares = ((found >= 0.5).mean(), (found >= 0.75).mean(), found.mean())
         table.add_row(level, str(len(found)), *(f"{share:.3f}" for share in shares), f"{np.mean(counts[level]):.1f}")
-    table.title = f"{answer.model}, IoU threshold {answer.options["object"].iou_threshold}, {len(seeds)} scenes"
+    used = answer.options["object"]
+    table.title = f"{answer.model}, IoU threshold {used.iou_threshold}, {len(seeds)} scenes"
     return table
 
 

@@ -50,6 +50,10 @@ class Bench:
 Make = Callable[..., Device[Any, Any]]
 
 
+def fine() -> None:
+    """The device works."""
+
+
 @pytest.fixture
 def bench() -> Bench:
     return Bench()
@@ -60,8 +64,8 @@ def make(bench: Bench) -> Iterator[Make]:
     """Devices that do the bench's work and are closed in the end."""
     with ExitStack() as stack:
 
-        def device(work: Any = bench, together: int = 3, waiting: int = 8, stuck_after_s: float = 60) -> Any:
-            made: Device[Any, Any] = Device(work, together=together, waiting=waiting, stuck_after_s=stuck_after_s)
+        def device(work: Any = bench, check: Callable[[], None] = fine, **limits: Any) -> Any:
+            made: Device[Any, Any] = Device(work, check, **{"together": 3, "waiting": 8, "stuck_after_s": 60} | limits)
             stack.callback(made.close)
             stack.callback(bench.release.set)
             return made
@@ -481,3 +485,35 @@ def test_an_error_holds_on_to_no_tensors_of_the_work(make: Make) -> None:
 def test_a_cpu_reports_no_device_memory() -> None:
     observe_device_memory(torch.device("cpu"))
     assert REGISTRY.get_sample_value("perception_device_memory_bytes", {"kind": "allocated"}) is None
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    for _ in range(100 * PATIENCE_S):
+        if holds():
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("it never came to hold")
+
+
+def test_an_idle_device_that_is_lost_is_noticed(make: Make) -> None:
+    def lost() -> None:
+        raise RuntimeError("CUDA error: device lost")
+
+    device = make(check=lost, idle_s=TINY_S)
+    eventually(lambda: device.state() == "the device failed: CUDA error: device lost")
+    with pytest.raises(Problem, match="device lost"):
+        play(device.run("job"))
+
+
+def test_an_idle_device_that_hangs_is_noticed_and_works_again_once_it_answers(make: Make, bench: Bench) -> None:
+    answer = threading.Event()
+
+    def slow() -> None:
+        answer.wait(PATIENCE_S)
+
+    device = make(check=slow, idle_s=TINY_S, stuck_after_s=TINY_S)
+    bench.release.set()
+    eventually(lambda: "has not answered" in device.state())
+    answer.set()
+    eventually(lambda: device.state() == "ok")
+    assert play(device.run("job")) == "job done"

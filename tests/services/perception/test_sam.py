@@ -161,15 +161,13 @@ def test_without_memory_for_one_prompt_the_service_is_overloaded(monkeypatch: py
     assert caught.value.code == "overloaded"
 
 
-def test_images_that_do_not_fit_together_are_encoded_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    ours, images = segmenter(random_sam()), [picture(256, 256), picture(330, 260)]
-    expected = ours.embed(images)
-    forward = Encoder.forward
+def test_without_memory_for_an_image_the_service_is_overloaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = segmenter(random_sam())
 
-    def limited(self: Encoder, pixels: torch.Tensor) -> torch.Tensor:
-        if len(pixels) > 1:
-            raise torch.OutOfMemoryError("CUDA out of memory.")
-        return forward(self, pixels)
+    def full(self: Encoder, pixels: torch.Tensor) -> torch.Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    monkeypatch.setattr(Encoder, "forward", limited)
-    assert torch.allclose(ours.embed(images), expected, atol=1e-5)
+    monkeypatch.setattr(Encoder, "forward", full)
+    with pytest.raises(Problem, match="out of memory") as caught:
+        ours.embed([picture(256, 256)])
+    assert caught.value.code == "overloaded"
