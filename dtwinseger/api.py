@@ -1,8 +1,8 @@
 """Wire contracts shared by the client, the gateway and the three services. Pixels, x right, y down, throughout."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from dtwinseger.problems import ProblemDetails
 from dtwinseger.twin.mask import BBox, Mask
@@ -51,11 +51,24 @@ class ProposalOptions(Contract):
 
 
 class SemanticsOptions(Contract):
-    """Eq. 4."""
+    """Eq. 4. What the VLM is shown of a mask, how it is asked, and what that may cost."""
 
-    source: Literal["vlm"] = "vlm"
-    prompting: Literal["system"] = "system"
+    source: Literal["vlm", "owlv2"] = "vlm"  # owlv2: detections handed to masks by IoU, the paper's ablation
+    prompting: Literal["direct", "in_context", "system"] = "system"  # system: observe, propose, select
     scope: Literal["query", "image"] = "query"  # image leaves the query out, so the twin serves any query
+    crop: Literal["none", "plain", "dimmed", "cut"] = "dimmed"  # the mask's box with a margin; its surroundings
+    context: Literal["none", "outlined", "numbered"] = "outlined"  # the whole image; numbered: among the other masks
+    votes: Annotated[int, Field(ge=1, le=5)] = 1  # times that each mask is asked about
+    batch: Annotated[int, Field(ge=1, le=16)] = 1  # masks a call; 1 is the paper's
+    vocabulary: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=100)], ...], Field(max_length=100)] = ()
+    max_calls: Annotated[int, Field(ge=1)] | None = None  # of the VLM for one image; what is left out is told
+    max_cost_usd: Annotated[float, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _something_is_shown(self) -> Self:
+        if self.crop == "none" and self.context == "none":
+            raise ValueError("crop and context are both none: the model would see nothing")
+        return self
 
 
 class ReasoningOptions(Contract):
@@ -75,17 +88,24 @@ class SegmentOptions(Contract):
 
 
 class EngineUsage(Contract):
-    """Calls to one engine and the tokens that it counted."""
+    """Calls to one engine, what it counted, and what that costs; null where a price or a count is unknown."""
 
     calls: int = 0
+    images: int = 0
     prompt_tokens: int = 0
+    cached_tokens: int = 0  # of the prompt's, those that the engine had in its prefix cache
     completion_tokens: int = 0
+    cost_usd: float | None = 0.0
 
     def __add__(self, other: "EngineUsage") -> "EngineUsage":
+        known = self.cost_usd is not None and other.cost_usd is not None
         return EngineUsage(
             calls=self.calls + other.calls,
+            images=self.images + other.images,
             prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
             completion_tokens=self.completion_tokens + other.completion_tokens,
+            cost_usd=(self.cost_usd or 0.0) + (other.cost_usd or 0.0) if known else None,
         )
 
 
