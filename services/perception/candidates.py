@@ -10,11 +10,12 @@ from pycocotools import mask as coco
 from dtwinseger import api
 from dtwinseger.twin.mask import Mask
 from services.perception import overlap, proposals
-from services.perception.frame import Frame
+from services.perception.frame import Frame, Measured
 from services.perception.rle import encode
 from services.perception.sam import Decoded, Timings, timed
 
 NEAR = 2.0  # a low-resolution area within this factor of a bound is measured at full size
+MEASURED_TOGETHER = 256  # masks between two looks at whether somebody still waits
 
 
 class Abandoned(Exception):
@@ -78,6 +79,14 @@ class Candidates:
         areas[near] = self.frame.measure(self._logits(chosen[near]), 0.0).areas
         return chosen[proposals.of_fitting_area(areas, pixels, most, least)]
 
+    def measured(self, offset: float) -> Measured:
+        """All masks counted at full size, `offset` logits around the threshold."""
+        parts = []
+        for logits in self.decoded.logits.split(MEASURED_TOGETHER):
+            self._require_someone()
+            parts.append(self.frame.measure(logits, offset))
+        return Measured.joined(parts)
+
     def centroids(self, chosen: NDArray[np.int64]) -> NDArray[np.float64]:
         """Eq. 2: the middles of `chosen`, [N, 2] x, y in pixels of the image."""
         return self.frame.from_low(proposals.centroids(self._low(chosen)))
@@ -112,13 +121,16 @@ class Candidates:
         device = self.decoded.logits.device
         step = self.frame.together(device)
         for start in range(0, len(missing), step):
-            if self._abandoned():
-                raise Abandoned
+            self._require_someone()
             part = missing[start : start + step]
             with timed(self._timings, "full_size", device):
                 masks = self.frame.full_size(self._logits(np.array(part)))
             with timed(self._timings, "rle", device):
                 self._full.update(zip(part, encode(masks), strict=True))
+
+    def _require_someone(self) -> None:
+        if self._abandoned():
+            raise Abandoned
 
     def _logits(self, chosen: NDArray[np.int64]) -> torch.Tensor:
         return self.decoded.logits[torch.from_numpy(chosen).to(self.decoded.logits.device)]

@@ -1,6 +1,7 @@
 """The three grids of an image in SAM: its own pixels, the encoder's padded input, and the decoder's low resolution."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
@@ -25,6 +26,11 @@ class Measured:
     inner: NDArray[np.int64]  # [M] above it by the offset
     outer: NDArray[np.int64]  # [M] above it less the offset
     boxes: NDArray[np.int64]  # [M, 4] x1, y1, x2, y2, exclusive; zeros for an empty mask
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Measured]") -> "Measured":
+        """One after the other; at least one."""
+        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from dtwinseger import api
 from services.perception.candidates import Candidates
+from services.perception.frame import Measured
 from services.perception.options import resolve
 from services.perception.proposals import grid, largest_passing, stability, suppress_boxes
 from services.perception.sam import Decoded, Encoded, Prompts, Timings, timed
@@ -48,9 +49,9 @@ def propose(
     first = asked.candidates((yield asked.prompts(points, multimask=not hierarchical)), points)
     chosen: dict[api.Level, tuple[Candidates, Indices]] = {}
     if not hierarchical:
-        for level in levels:
-            with timed(timings_ms, "filter"):
-                chosen[level] = first, everything(first, options[level])
+        with timed(timings_ms, "filter"):
+            measured = first.measured(one.stability_offset)
+            chosen.update({level: (first, everything(first, measured, options[level])) for level in levels})
     else:
         with timed(timings_ms, "filter"):
             distinct = first.distinct(np.flatnonzero(first.low_areas), one.duplicate_threshold)
@@ -94,9 +95,8 @@ def objects(candidates: Candidates, options: api.ProposalOptions) -> Indices:
     return candidates.uncontained(fitting, options.containment_threshold, options.rounds)
 
 
-def everything(candidates: Candidates, options: api.ProposalOptions) -> Indices:
+def everything(candidates: Candidates, measured: Measured, options: api.ProposalOptions) -> Indices:
     """The ablations: of all three masks of each grid point the stable ones, and box suppression, as SAM's generator."""
-    measured = candidates.frame.measure(candidates.decoded.logits, options.stability_offset)
     stable = stability(measured.inner, measured.outer) >= (options.stability_threshold or -np.inf)
     chosen = candidates.fitting(np.flatnonzero(stable & (measured.areas > 0)), options)
     boxes = measured.boxes[chosen] - np.array([0, 0, 1, 1])  # SAM's end on their last pixel

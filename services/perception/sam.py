@@ -86,7 +86,6 @@ class Segmenter:
         try:
             return torch.cat([self._encoder(self._encoder.preprocess([image])) for image in images])
         except torch.OutOfMemoryError as error:
-            self._make_room()
             raise out_of_memory() from error
 
     @torch.inference_mode()
@@ -102,30 +101,30 @@ class Segmenter:
         None where the request was abandoned. Raises Problem `overloaded` where not even one prompt fits into memory.
         """
         found: list[list[tuple[Tensor, Tensor, Tensor, Tensor]]] = [[] for _ in asked]
-        left = [0] * len(asked)  # prompts done
+        done = [0] * len(asked)  # prompts
         batch = self._prompt_batch or self._fitting()
-        while spans := list(_next(asked, left, batch)):
+        while spans := list(_next(asked, done, batch)):
             try:
-                for index, part in self._decode_batch(asked, spans, timings_ms):
-                    found[index].append(part)
-            except torch.OutOfMemoryError as error:
-                if batch == 1:
-                    raise Problem(
-                        "overloaded", "the device is out of memory; try again shortly", retry_after=5
-                    ) from error
+                parts = self._decode_batch(asked, spans, timings_ms)
+            except torch.OutOfMemoryError:
+                parts = None
+            if parts is None:  # out of the handler, whose error holds on to the tensors of the batch
                 self._make_room()
+                if batch == 1:
+                    raise out_of_memory()
                 batch = max(1, min(batch, sum(end - start for _, start, end in spans)) // 2)
                 continue
-            for index, _, end in spans:
-                left[index] = end
+            for (index, _, end), part in zip(spans, parts, strict=True):
+                found[index].append(part)
+                done[index] = end
         return [
             None if prompts.abandoned() else self._joined(parts) for prompts, parts in zip(asked, found, strict=True)
         ]
 
     def _decode_batch(
         self, asked: Sequence[Prompts], spans: Sequence[Span], timings_ms: Timings
-    ) -> list[tuple[int, tuple[Tensor, Tensor, Tensor, Tensor]]]:
-        """The spans' masks that pass: for each, which of `asked` it is of, logits, predicted IoU, prompt, token."""
+    ) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
+        """The masks of each span that pass: logits, predicted IoU, prompt, token."""
         with timed(timings_ms, "decode", self.device):
             points, images, first = [], [], 0
             for index, start, end in spans:
@@ -144,7 +143,7 @@ class Segmenter:
                 passing = predicted >= (prompts.iou_threshold or -torch.inf)
                 row, token = torch.nonzero(passing, as_tuple=True)
                 logits = self._upscale(shared, trunk, first + row, tokens.start + token, image)
-                parts.append((index, (logits, predicted[row, token], start + row, tokens.start + token)))
+                parts.append((logits, predicted[row, token], start + row, tokens.start + token))
         return parts
 
     def _upscale(self, shared: Shared, trunk: Trunk, row: Tensor, token: Tensor, image: int) -> Tensor:
@@ -200,9 +199,13 @@ def _next(asked: Sequence[Prompts], done: Sequence[int], batch: int) -> Iterator
 
 @contextmanager
 def timed(timings_ms: Timings, name: str, device: torch.device | None = None) -> Iterator[None]:
-    """Add the block's milliseconds to `timings_ms[name]`; what it has queued on a CUDA `device` is waited for."""
-    started = time.perf_counter()
+    """Add the block's milliseconds to `timings_ms[name]`, less those of blocks within it.
+
+    What it has queued on a CUDA `device` is waited for.
+    """
+    started, counted = time.perf_counter(), sum(timings_ms.values())
     yield
     if device is not None and device.type == "cuda":
         torch.cuda.synchronize(device)
-    timings_ms[name] = timings_ms.get(name, 0.0) + (time.perf_counter() - started) * 1000
+    within = sum(timings_ms.values()) - counted
+    timings_ms[name] = timings_ms.get(name, 0.0) + (time.perf_counter() - started) * 1000 - within
