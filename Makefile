@@ -43,6 +43,7 @@ bench-latency: setup ## one request, cold and from the store: median and p95 (st
 bench-perception: setup ## proposals by stage: SAM's mask generator against ours, then a service under load (an hour on 2 cores)
 	@$(BIN)/python -m benchmarks.perception
 	@$(BIN)/python -m benchmarks.perception_load
+	@$(BIN)/python -m benchmarks.perception_precision
 
 # Nothing is synced again until the lock or the project file changes.
 .venv/.synced: pyproject.toml uv.lock | $(filter .uv/%,$(UV))

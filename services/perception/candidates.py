@@ -50,7 +50,7 @@ class Candidates:
         if threshold >= 1:
             return chosen
         kept = proposals.suppress(self._iou(chosen), self.scores[chosen], threshold)
-        return chosen[np.sort(kept)]
+        return chosen[sorted(kept)]
 
     def unsuppressed(self, chosen: NDArray[np.int64], threshold: float) -> NDArray[np.int64]:
         """Part level: of two of `chosen` with an IoU over `threshold` the one with the lower predicted IoU goes."""

@@ -113,7 +113,8 @@ def _tensors(weights: Path) -> Mapping[str, Tensor]:
         else:
             loaded = torch.load(weights, map_location="cpu", weights_only=True)
     except (SafetensorError, UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
-        raise CheckpointError(f"{weights} cannot be read as a checkpoint: {error}") from error
+        reason = str(error).partition("\n")[0]  # torch adds a page of advice
+        raise CheckpointError(f"{weights} cannot be read as a checkpoint: {reason}") from error
     if not isinstance(loaded, Mapping) or not all(isinstance(value, Tensor) for value in loaded.values()):
         raise CheckpointError(f"{weights} holds no mapping of names to tensors")
     return loaded

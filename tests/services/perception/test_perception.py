@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -43,9 +44,19 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
             monkeypatch.setenv("PERCEPTION_CHECKPOINT", str(save(tmp_path, random_sam(), CONFIG)))
             for name, value in settings.items():
                 monkeypatch.setenv(name, value)
-            return stack.enter_context(serving(create()))
+            url = stack.enter_context(serving(create()))
+            wait_until_ready(url)
+            return url
 
         yield start
+
+
+def wait_until_ready(url: str) -> None:
+    for _ in range(6000):
+        if httpx2.get(f"{url}/readyz").status_code == 200:
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError(httpx2.get(f"{url}/readyz").text)
 
 
 def png(pixels: NDArray[np.uint8]) -> bytes:
@@ -265,6 +276,25 @@ def test_metrics_tell_what_the_device_did(small: Callable[..., str]) -> None:
         assert grown(f'perception_stage_seconds_count{{stage="{stage}"}}') >= 1
 
 
+def test_readiness_waits_for_the_first_image_through_the_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled = threading.Event()
+    forward = Encoder.forward
+
+    def slow(self: Encoder, pixels: torch.Tensor) -> torch.Tensor:
+        assert compiled.wait(20)
+        return forward(self, pixels)
+
+    monkeypatch.setattr(Encoder, "forward", slow)
+    monkeypatch.setenv("PERCEPTION_CHECKPOINT", str(save(tmp_path, random_sam())))
+    with serving(create()) as url:
+        response = httpx2.get(f"{url}/readyz")
+        assert (response.status_code, response.json()["needs"]) == (503, {"device": "warming up"})
+        compiled.set()
+        wait_until_ready(url)
+
+
 def test_a_device_that_stopped_working_fails_both_checks(
     small: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -296,7 +326,7 @@ def test_memory_does_not_grow_over_500_requests_of_mixed_sizes(tmp_path: Path) -
     with running(environment | caches) as (process, url):
         before, allocated = 0, 0.0
         for number in range(500):
-            height, width = rng.integers(16, 1200, size=2)
+            height, width = rng.integers(16, 700, size=2)
             image = png(
                 rng.integers(0, 255, (height // 8 + 1, width // 8 + 1, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
             )
@@ -313,7 +343,9 @@ def test_memory_does_not_grow_over_500_requests_of_mixed_sizes(tmp_path: Path) -
 def test_it_runs_as_a_process_and_stops_on_sigterm() -> None:
     with running({"PERCEPTION_CHECKPOINT": str(BUNDLED)}) as (process, url):
         assert answered(ask(url, scene())).model.startswith("dtwin-mini-sam-")
-    assert "Finished server process" in process.stderr.read()  # type: ignore[union-attr]
+        process.send_signal(signal.SIGTERM)
+        assert process.stderr is not None
+        assert "Finished server process" in process.stderr.read()
 
 
 COMMAND = [sys.executable, "-m", "uvicorn", "--factory", "services.perception.app:create"]
