@@ -10,7 +10,8 @@ from pycocotools import mask as coco
 from dtwinseger import api
 from dtwinseger.twin.mask import Mask
 from services.perception import overlap, proposals
-from services.perception.frame import Frame, Measured
+from services.perception.frame import Frame
+from services.perception.measure import Measured, measure
 from services.perception.rle import encode
 from services.perception.sam import Decoded, Timings, timed
 
@@ -76,7 +77,7 @@ class Candidates:
         areas = self.low_areas[chosen] * (pixels / self.low[0].numel() if len(chosen) else 0.0)
         bounds = np.array([max(least, 1), most / 100 * pixels])[:, None]
         near = ((areas < bounds * NEAR) & (areas > bounds / NEAR)).any(0)
-        areas[near] = self.frame.measure(self._logits(chosen[near]), 0.0).areas
+        areas[near] = measure(self.frame, self._logits(chosen[near]), 0.0).areas
         return chosen[proposals.of_fitting_area(areas, pixels, most, least)]
 
     def measured(self, offset: float) -> Measured:
@@ -84,7 +85,7 @@ class Candidates:
         parts = []
         for logits in self.decoded.logits.split(MEASURED_TOGETHER):
             self._require_someone()
-            parts.append(self.frame.measure(logits, offset))
+            parts.append(measure(self.frame, logits, offset))
         return Measured.joined(parts)
 
     def centroids(self, chosen: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from dtwinseger import api
 from services.perception.candidates import Candidates
-from services.perception.frame import Measured
+from services.perception.measure import Measured
 from services.perception.options import resolve
 from services.perception.proposals import grid, largest_passing, stability, suppress_boxes
 from services.perception.sam import Decoded, Encoded, Prompts, Timings, timed

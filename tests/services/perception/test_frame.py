@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from services.perception.frame import Frame
+from services.perception.measure import measure
 from tests.services.perception.small import random_sam
 
 SIZES = [(256, 256), (1, 1), (1, 90), (330, 260), (257, 601), (601, 257), (128, 128), (97, 41)]
@@ -45,7 +46,7 @@ def test_masks_of_large_images_equal_the_references(size: tuple[int, int]) -> No
 def test_what_is_measured_is_what_the_masks_hold(size: tuple[int, int]) -> None:
     side = 1024 if max(size) > 601 else 256
     logits, frame = blobs(side // 4), Frame(size, side, side // 4)
-    measured = frame.measure(logits, offset=1.0)
+    measured = measure(frame, logits, offset=1.0)
     masks = frame.full_size(logits).numpy()
     rounding = 2  # pixels whose logit is the threshold up to the order of a sum
     assert np.abs(measured.areas - masks.sum((1, 2))).max() <= rounding
