@@ -110,11 +110,16 @@ class EngineUsage(Contract):
 
 
 class Usage(Contract):
-    """What a request cost. `cost_usd` is null where no price is configured."""
+    """What a request cost. `cost_usd` is the sum, null where a price is not configured or a count is unknown."""
 
     vlm: EngineUsage = EngineUsage()
     llm: EngineUsage = EngineUsage()
-    cost_usd: float | None = None
+    cost_usd: float | None = 0.0
+
+    @classmethod
+    def of(cls, vlm: EngineUsage, llm: EngineUsage) -> "Usage":
+        """Of a request that asked both engines."""
+        return cls(vlm=vlm, llm=llm, cost_usd=(vlm + llm).cost_usd)
 
 
 class PngMask(Contract):

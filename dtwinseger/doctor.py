@@ -8,15 +8,20 @@ from urllib.parse import urlsplit
 import httpx2
 from pydantic import ValidationError
 
+from dtwinseger.abilities import Asked, Unusable
 from dtwinseger.api import ServiceInfo
 
 TIMEOUT_S = 5.0
+ENGINE_TIMEOUT_S = 60.0  # an engine may load the model first
 # Service -> where it listens unless its variable, which the gateway reads too, says otherwise.
 SERVICES = {
     "perception": ("GATEWAY_PERCEPTION_URL", "http://127.0.0.1:8081"),
     "semantics": ("GATEWAY_SEMANTICS_URL", "http://127.0.0.1:8082"),
     "reasoner": ("GATEWAY_REASONER_URL", "http://127.0.0.1:8083"),
 }
+# Service -> the role of its model.
+ENGINES = {"semantics": "vlm", "reasoner": "llm"}
+ENGINE_URL = "http://127.0.0.1:8090/v1"
 START = "start everything with `make run`"
 
 
@@ -30,9 +35,10 @@ class Finding:
 
 
 def examine(url: str, environment: Mapping[str, str]) -> list[Finding]:
-    """Ask the gateway at `url`, and each service that can be asked directly.
+    """Ask the gateway at `url`, and each service and engine that can be asked directly.
 
-    A service is asked where its variable names it or the gateway is on this machine; of others the gateway tells.
+    A service is asked where its variable names it or the gateway is on this machine; of others the gateway tells. Its
+    engine is asked what it can do, with the variables that the service reads.
     """
     here = urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
     findings: list[Finding] = []
@@ -44,7 +50,7 @@ def examine(url: str, environment: Mapping[str, str]) -> list[Finding]:
             findings.append(Finding("gateway", True, url))
         for service, (variable, standard) in SERVICES.items():
             if variable in environment or here:
-                findings += _service(http, service, environment.get(variable, standard), variable)
+                findings += _service(http, service, environment.get(variable, standard), variable, environment)
             elif not isinstance(seen, str) and service in seen:
                 findings.append(Finding(service, seen[service] == "ok", f"says the gateway: {seen[service]}"))
         if not isinstance(seen, str):
@@ -61,7 +67,9 @@ def _as_the_gateway_sees(needs: Mapping[str, str], reached: set[str]) -> Iterato
             yield Finding(f"gateway to {name}", False, f"{state}; set {SERVICES[name][0]} where the gateway runs")
 
 
-def _service(http: httpx2.Client, name: str, url: str, variable: str) -> Iterator[Finding]:
+def _service(
+    http: httpx2.Client, name: str, url: str, variable: str, environment: Mapping[str, str]
+) -> Iterator[Finding]:
     needs = _needs(http, url)
     if isinstance(needs, str):
         yield Finding(name, False, f"{url} {needs}: {START}, or set {variable} to where it runs")
@@ -76,6 +84,37 @@ def _service(http: httpx2.Client, name: str, url: str, variable: str) -> Iterato
         return
     for role, model in info.models.items():
         yield Finding(f"{name}: {role}", True, model)
+    if name in ENGINES:
+        model = info.models.get(ENGINES[name], "").partition("@")[0]  # without the hash of its weights
+        yield from _engine(http, name, model, needs.get("engine") == "ok", environment)
+
+
+def _engine(
+    http: httpx2.Client, service: str, model: str, serves: bool, environment: Mapping[str, str]
+) -> Iterator[Finding]:
+    """What the engine of `service` can do, or why it cannot be asked. serves: whether the service says it is well."""
+    prefix = f"{service.upper()}_ENGINE_"
+    url = environment.get(f"{prefix}URL", ENGINE_URL)
+    model = environment.get(f"{prefix}MODEL", model)
+    told = environment.get(f"{prefix}STRUCTURED_OUTPUT", "false").lower() in ("1", "true", "yes", "on")
+    with httpx2.Client(timeout=httpx2.Timeout(ENGINE_TIMEOUT_S, connect=TIMEOUT_S)) as patient:
+        engine = Asked(patient, url, model, environment.get(f"{prefix}API_KEY", "none"))
+        try:
+            engine.require_chat()
+            if ENGINES[service] == "vlm":
+                images = engine.images()
+                hint = "" if images.able else f"; it needs to: set {prefix}URL and {prefix}MODEL to a vision model"
+                yield Finding(f"{service}: takes images", images.able, images.words + hint)
+            schema = engine.schema()
+            hint = f"; set {prefix}STRUCTURED_OUTPUT={str(schema.able).lower()}" if schema.able != told else ""
+            yield Finding(f"{service}: holds to a JSON schema", schema.able or not told, schema.words + hint)
+            yield Finding(f"{service}: gives log-probabilities", True, engine.logprobs().words)
+        except Unusable as error:
+            name, setting = f"{service}: engine's abilities", prefix + error.setting
+            if serves and f"{prefix}URL" not in environment:  # it is elsewhere
+                yield Finding(name, True, f"not asked: {url} {error}; set {prefix}URL to where it is")
+            else:
+                yield Finding(name, False, f"{url} {error}: look at {setting}")
 
 
 def _needs(http: httpx2.Client, url: str) -> dict[str, str] | str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from dtwinseger.api import Level, ServiceInfo
+from dtwinseger.api import Level, SemanticsOptions, ServiceInfo
 from dtwinseger.twin import TwinRow
 
 ID_CHARACTERS = 32  # hexadecimal: 128 bits
@@ -27,9 +27,10 @@ def granularity_key(image_sha256: str, query: str, info: ServiceInfo) -> str:
     return stage_key("granularity", image_sha256, query, info)
 
 
-def semantics_key(proposals: str, query: str | None, options: BaseModel, info: ServiceInfo) -> str:
-    """Semantics depend on the masks and, unless the scope is the image, on the query."""
-    return stage_key("semantics", proposals, query, options, info)
+def semantics_key(proposals: str, query: str | None, options: SemanticsOptions, info: ServiceInfo) -> str:
+    """Semantics depend on the masks and, unless the scope is the image, on the query; not on what they may cost."""
+    unlimited = options.model_copy(update={"max_calls": None, "max_cost_usd": None})
+    return stage_key("semantics", proposals, query, unlimited, info)
 
 
 def answer_key(query: str, rows: list[TwinRow], options: BaseModel, info: ServiceInfo) -> str:

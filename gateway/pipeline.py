@@ -58,7 +58,7 @@ class Pipeline:
             image = await asyncio.to_thread(decode_image, data)
             build = Build(asked, infos, image)
             twin = await self._build(identity, build, started)
-            usage = api.Usage(vlm=build.vlm, llm=build.llm)
+            usage = api.Usage.of(build.vlm, build.llm)
             return await self._told(twin, options, usage, twin.timings_ms, build.cached)
 
     async def twin(self, identity: str) -> DigitalTwin:
@@ -117,7 +117,7 @@ class Pipeline:
                 prompts=keys.stage_key("prompts", build.infos.semantics.prompts, build.infos.reasoner.prompts),
                 created=datetime.now(UTC),
             ),
-            usage=api.Usage(vlm=build.vlm, llm=build.llm).model_dump(),
+            usage=api.Usage.of(build.vlm, build.llm).model_dump(),
             timings_ms=build.timings_ms,
             warnings=tuple(build.warnings),
         )

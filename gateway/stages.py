@@ -35,7 +35,8 @@ class Stages:
             return found
         request = api.ProposalsRequest(levels=missing, options=options)
         response = await self._services.proposals(build.asked.data, request)
-        if (response.height, response.width) != build.image.size or set(response.levels) != set(missing):
+        same_levels = set(missing) == set(response.levels) == set(response.options)
+        if (response.height, response.width) != build.image.size or not same_levels:
             raise Problem("upstream_invalid", "perception answered for another image or other levels")
         for level in missing:
             one = _of_level(response, level)
@@ -94,9 +95,15 @@ class Stages:
         finally:
             if described:  # a retry repeats only what is missing
                 await self._cache.put(key, StoredSemantics(described=described))
-        lost = [index for index in missing if index not in described]
+        # By the caller's own ceiling: nothing failed.
+        left_out = [index for index, problem in failed.items() if problem.code == "rate_limited"]
+        if left_out:
+            reason = failed[left_out[0]].detail
+            build.warnings.append(f"{len(left_out)} of {len(proposals)} objects have no description: {reason}")
+        lost = [index for index in missing if index not in described and index not in left_out]
         if 2 * len(lost) > len(proposals):
-            first = next(iter(failed.values()), Problem("upstream_invalid", "semantics left out most masks"))
+            told = [failed[index] for index in lost if index in failed]
+            first = next(iter(told), Problem("upstream_invalid", "semantics left out most masks"))
             detail = f"{len(lost)} of {len(proposals)} masks could not be described: {first.detail}"
             raise Problem(first.code, detail, retry_after=first.retry_after)
         for index in lost:
@@ -124,7 +131,10 @@ class Stages:
 
 def _of_level(response: api.ProposalsResponse, level: api.Level) -> api.ProposalsResponse:
     """What `response` says of `level` alone."""
-    by_level = {"levels": response.levels, "options": response.options, "warnings": response.warnings}
-    return response.model_copy(
-        update={name: {level: of[level]} if level in of else {} for name, of in by_level.items()}
-    )
+    warnings = {level: response.warnings[level]} if level in response.warnings else {}
+    alone = {
+        "levels": {level: response.levels[level]},
+        "options": {level: response.options[level]},
+        "warnings": warnings,
+    }
+    return response.model_copy(update=alone)

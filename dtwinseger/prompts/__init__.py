@@ -4,17 +4,29 @@ Shared by the services, which ask, and the trainer, which teaches small models t
 comes first and what differs last, so that prefix caches hit.
 """
 
-import base64
 import hashlib
-import re
 from collections.abc import Sequence
 from importlib.resources import files
-from typing import Any
 
+from dtwinseger.prompts.parts import Message, inert, one_line, picture, text
 from dtwinseger.twin.model import TwinRow
 from dtwinseger.twin.text import render_twin
 
-Message = dict[str, Any]  # the OpenAI protocol's own shape
+__all__ = [
+    "GRANULARITY",
+    "REASONING",
+    "SEMANTICS",
+    "Message",
+    "asked",
+    "digest",
+    "granularity",
+    "one_line",
+    "reask",
+    "reasoning",
+    "semantics",
+]
+
+ECHOED = 20_000  # characters of a wrong answer that are shown to the model again
 
 GRANULARITY, SEMANTICS, REASONING = (
     files(__package__).joinpath(f"{name}.txt").read_text("utf-8").strip()
@@ -27,56 +39,41 @@ def digest(*prompts: str) -> str:
     return hashlib.sha256("\0".join(prompts).encode()).hexdigest()
 
 
-def granularity(query: str, image_png: bytes) -> list[Message]:
-    """Eq. 1: image and query."""
+def granularity(query: str, image: bytes) -> list[Message]:
+    """Eq. 1: image, PNG or JPEG, and query."""
     return [
         {"role": "system", "content": GRANULARITY},
-        {"role": "user", "content": [_image(image_png), _text(_inert(f"Query: {query}"))]},
+        {"role": "user", "content": [picture(image), text(f"Query: {one_line(query)}")]},
     ]
 
 
-def semantics(query: str | None, index: int, marked_png: bytes, crop_png: bytes) -> list[Message]:
-    """Eq. 4 for one mask: the query (None for scope `image`), the image with the mask outlined, its crop."""
-    asked = "There is no query: describe the object for any." if query is None else f"Query: {query}"
+def semantics(query: str | None, index: int, marked: bytes, crop: bytes) -> list[Message]:
+    """Eq. 4 for one mask, as the options come and as the bundled VLM was taught: the query (None for scope `image`),
+    the image with the mask outlined, its crop. `questions.question` asks under every option.
+    """
     return [
         {"role": "system", "content": SEMANTICS},
-        {
-            "role": "user",
-            "content": [_text(_inert(f"{asked}\nObject: {index}")), _image(marked_png), _image(crop_png)],
-        },
+        {"role": "user", "content": [text(f"{asked(query)}\nObject: {index}"), picture(marked), picture(crop)]},
     ]
+
+
+def asked(query: str | None) -> str:
+    """The line that says what is asked for."""
+    return "There is no query: describe the object for any." if query is None else f"Query: {one_line(query)}"
 
 
 def reasoning(query: str, objects: Sequence[TwinRow]) -> list[Message]:
     """Eqs. 5-6: the twin as text, then the query."""
     return [
         {"role": "system", "content": REASONING},
-        {"role": "user", "content": _inert(f"Twin: {render_twin(objects)}\nQuery: {query}")},
+        {"role": "user", "content": inert(f"Twin: {render_twin(objects)}\nQuery: {one_line(query)}")},
     ]
 
 
 def reask(answer: str, error: str) -> list[Message]:
-    """What follows an invalid answer, once."""
+    """What follows an invalid answer, once; of a very long one its beginning."""
+    complaint = f"That answer is not valid: {error}. Answer again, with the JSON object alone."
     return [
-        {"role": "assistant", "content": _inert(answer)},
-        {
-            "role": "user",
-            "content": _inert(f"That answer is not valid: {error}. Answer again, with the JSON object alone."),
-        },
+        {"role": "assistant", "content": inert(answer[:ECHOED])},
+        {"role": "user", "content": inert(complaint)},
     ]
-
-
-def _inert(text: str) -> str:
-    """`text` with control tokens misspelt: engines parse `<|…|>`, `<image>` and `</s>` wherever they stand."""
-    return re.sub(r"<(?=[|/A-Za-z])", "< ", text)
-
-
-def _text(text: str) -> dict[str, Any]:
-    return {"type": "text", "text": text}
-
-
-def _image(png: bytes) -> dict[str, Any]:
-    return {
-        "type": "image_url",
-        "image_url": {"url": "data:image/png;base64," + base64.b64encode(png).decode()},
-    }

@@ -1,16 +1,21 @@
 """The two pictures of a mask that a VLM sees (Eq. 4): the whole image with the mask outlined, and its crop.
 
+`marks` draws the whole image with several masks numbered.
+
 Pictures are [H, W, 3] uint8 RGB. A mask is bool in the same frame as its image (pixels, x right, y down) and of the
 same aspect; it may have a higher resolution than an image that was scaled down before.
 """
 
 import io
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 Picture = NDArray[np.uint8]
+MaskArray = NDArray[np.bool_]
+Surroundings = Literal["plain", "dimmed", "cut"]  # of a crop: as they are, toward gray, gray
 
 OUTLINE = (255, 0, 255)  # magenta: hardly an object's own color
 OUTLINE_SHARE = 1 / 160  # of the side
@@ -19,6 +24,9 @@ LEGIBLE_SIDE = 256  # of a picture in which an outline and a number are seen
 MARGIN = 0.15  # around the box, of its longest side
 KEPT = 0.35  # of the surroundings; the rest is GRAY, in which neither a black nor a white object drowns
 GRAY = 112
+LARGE = 2048  # pixels of a crop's side; what is many times larger is reduced before it is worked on
+FEW = 1 / 8  # of a picture's pixels: so many colors at most are worth trying as a PNG
+JPEG_QUALITY = 90  # with full color resolution: a thin outline keeps its hue
 
 
 def scaled(image: Picture, side: int) -> Picture:
@@ -31,31 +39,26 @@ def scaled(image: Picture, side: int) -> Picture:
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
 
 
-def marked(image: Picture, mask: NDArray[np.bool_], index: int, side: int) -> Picture:
+def marked(image: Picture, mask: MaskArray, index: int, side: int) -> Picture:
     """The whole image at `side` pixels with `mask` outlined and numbered: [h, w, 3].
 
     The outline runs outside the mask, so that it hides nothing of a small object, and inside along the image's edge.
     Below LEGIBLE_SIDE, where line and number would be lost, the mask is filled and its surroundings are darkened.
     Raises ValueError for an empty mask.
     """
-    _require(mask)
     picture = Image.fromarray(scaled(image, side))
-    inside = _resized(mask, picture.size)
+    inside = resized(mask, picture.size)
     pixels = np.array(picture)
     if side < LEGIBLE_SIDE:
         pixels = (pixels * np.float32(KEPT)).astype(np.uint8)
         pixels[inside] = OUTLINE
         return pixels
-    thickness = round(side * OUTLINE_SHARE)
-    grown = np.asarray(Image.fromarray(inside).filter(ImageFilter.MaxFilter(2 * thickness + 1)))
-    edge = np.ones(inside.shape, dtype=np.bool_)
-    edge[thickness:-thickness, thickness:-thickness] = False
-    pixels[(grown & ~inside) | (edge & inside)] = OUTLINE
+    pixels[rim(inside, round(side * OUTLINE_SHARE))] = OUTLINE
     return _numbered(pixels, inside, index, side)
 
 
-def crop(image: Picture, mask: NDArray[np.bool_], side: int) -> Picture:
-    """A square around the mask's box with a margin, what is outside the mask dimmed: [side, side, 3].
+def crop(image: Picture, mask: MaskArray, side: int, surroundings: Surroundings = "dimmed") -> Picture:
+    """A square around the mask's box with a margin, and what is outside the mask as asked for: [side, side, 3].
 
     `mask` has the resolution of `image`. Where the square leaves the image it is gray. Raises ValueError for an
     empty mask.
@@ -64,14 +67,21 @@ def crop(image: Picture, mask: NDArray[np.bool_], side: int) -> Picture:
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
     extent = max(4, round(max(bottom - top, right - left) * (1 + 2 * MARGIN)))
+    if (factor := extent // max(side, LARGE)) > 1:
+        reduced = np.asarray(Image.fromarray(image).reduce(factor))
+        return crop(reduced, resized(mask, reduced.shape[1::-1]), side, surroundings)
     y, x = (top + bottom - extent) // 2, (left + right - extent) // 2
     height, width = mask.shape
     source = slice(max(0, y), min(height, y + extent)), slice(max(0, x), min(width, x + extent))
     target = tuple(slice(part.start - start, part.stop - start) for part, start in zip(source, (y, x), strict=True))
     pixels = np.full((extent, extent, 3), GRAY, dtype=np.uint8)
     cut = image[source]
-    dimmed = (cut * np.float32(KEPT) + np.float32(GRAY * (1 - KEPT))).astype(np.uint8)
-    pixels[target] = np.where(mask[source][..., None], cut, dimmed)
+    if surroundings == "plain":
+        pixels[target] = cut
+    else:
+        kept = KEPT if surroundings == "dimmed" else 0.0
+        faded = (cut * np.float32(kept) + np.float32(GRAY * (1 - kept))).astype(np.uint8)
+        pixels[target] = np.where(mask[source][..., None], cut, faded)
     return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.BICUBIC))
 
 
@@ -82,18 +92,48 @@ def png(picture: Picture) -> bytes:
     return buffer.getvalue()
 
 
-def _require(mask: NDArray[np.bool_]) -> None:
+def encoded(picture: Picture) -> bytes:
+    """`picture` as it is sent: a PNG below LEGIBLE_SIDE, else a PNG or a JPEG, whichever is smaller."""
+    if max(picture.shape[:2]) < LEGIBLE_SIDE:
+        return png(picture)
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    sample = picture[::4, ::4].reshape(-1, 3) @ np.array([1 << 16, 1 << 8, 1])
+    if np.unique(sample).size > sample.size * FEW:  # a photograph, whose PNG takes long only to be larger
+        return buffer.getvalue()
+    return min(png(picture), buffer.getvalue(), key=len)
+
+
+def _require(mask: MaskArray) -> None:
     if not mask.any():
         raise ValueError("the mask is empty: there is nothing to show")
 
 
-def _resized(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """`mask` at `size` (width, height): set where most of a pixel is, and somewhere in any case."""
+def rim(inside: MaskArray, thickness: int) -> MaskArray:
+    """The pixels around `inside`, so that nothing of it is hidden; at the picture's edge those within."""
+    around = np.zeros_like(inside)
+    rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+    window = tuple(
+        slice(max(0, at[0] - thickness), at[-1] + thickness + 1) for at in (rows, columns)
+    )  # alone is filtered
+    grown = np.asarray(Image.fromarray(inside[window]).filter(ImageFilter.MaxFilter(2 * thickness + 1)))
+    around[window] = grown & ~inside[window]
+    edge = np.ones_like(inside)
+    edge[thickness:-thickness, thickness:-thickness] = False
+    return around | (edge & inside)
+
+
+def resized(mask: MaskArray, size: tuple[int, int]) -> MaskArray:
+    """`mask` at `size` (width, height): set where most of a pixel is, and somewhere in any case.
+
+    Raises ValueError for an empty mask.
+    """
+    _require(mask)
     share = np.asarray(Image.fromarray(mask.astype(np.uint8) * 255).resize(size, Image.Resampling.BOX))
     return share >= min(128, max(1, int(share.max())))
 
 
-def _numbered(pixels: Picture, inside: NDArray[np.bool_], index: int, side: int) -> Picture:
+def _numbered(pixels: Picture, inside: MaskArray, index: int, side: int) -> Picture:
     """The index on a plate at the top left of the mask's box, moved into the picture."""
     picture = Image.fromarray(pixels)
     draw = ImageDraw.Draw(picture)

@@ -259,12 +259,14 @@ class Decoder:
 
     def _by_head(self, x: Tensor) -> Tensor:
         """[N, L, H * d] to [N, H, L, d]."""
-        return x.unflatten(-1, (self._heads, -1)).transpose(1, 2)
+        by_head: Tensor = x.unflatten(-1, (self._heads, -1)).transpose(1, 2)
+        return by_head
 
     def _out_rows(self, index: int) -> Tensor:
         """[H, d, C] what each value channel of a layer's write adds to the image."""
         weight: Tensor = self._transformer.layers[index].cross_attn_image_to_token.out_proj.weight
-        return weight.T.unflatten(0, (self._heads, -1))
+        rows: Tensor = weight.T.unflatten(0, (self._heads, -1))
+        return rows
 
     def _first_upscaling(self) -> Tensor:
         """[C, 4 * c] the first transposed convolution as a matrix."""

@@ -38,7 +38,8 @@ class Frame:
     def to_input(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Points [N, 2] of the image in the encoder's input."""
         (height, width), (old_height, old_width) = self.input_size, self.size
-        return points * np.array([width / old_width, height / old_height])
+        scaled: NDArray[np.float64] = points * np.array([width / old_width, height / old_height])
+        return scaled
 
     def from_low(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Points [N, 2] of the decoder's masks in the image: pixel middles stay middles, clipped to the image."""

@@ -69,7 +69,8 @@ def measure(frame: Frame, logits: Tensor, offset: float) -> Measured:
             if n == 0:
                 boxes = overlap.boxes(above) + rows.corners(at_y, columns, at_x)
                 found.append((of[number > 0], boxes[number > 0]))
-    return Measured(*counts.T, _around(len(logits), *(np.concatenate(parts) for parts in zip(*found, strict=True))))
+    of, boxes = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return Measured(counts[:, 0], counts[:, 1], counts[:, 2], _around(len(logits), of, boxes))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """The network and its caches at the service of several images at once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -52,12 +53,12 @@ class Proposer:
             i: propose(image, taken[i].job.request, self._recommended_iou, taken[i].abandoned)
             for i, image in zip(live, encoded, strict=True)
         }
-        answers: dict[int, Decoded | None] = dict.fromkeys(runs)
-        while answers:
+        turns: dict[int, Callable[[], Prompts]] = {i: partial(next, run) for i, run in runs.items()}
+        while turns:
             asked: dict[int, Prompts] = {}
-            for i, decoded in answers.items():
+            for i, turn in turns.items():
                 try:
-                    asked[i] = runs[i].send(decoded)
+                    asked[i] = turn()
                 except StopIteration as stop:
                     outcomes[i] = _told(stop.value, network_ms)
                 except torch.OutOfMemoryError:
@@ -66,7 +67,7 @@ class Proposer:
                     outcomes[i] = error
             passes = [(taken[i].job.sha256, prompts) for i, prompts in asked.items()]
             found = zip(asked, self._decode(passes, network_ms), strict=True)
-            answers = {i: decoded for i, decoded in found if decoded is not None}
+            turns = {i: partial(runs[i].send, decoded) for i, decoded in found if decoded is not None}
         for stage, ms in network_ms.items():
             metrics.STAGE_SECONDS.labels(stage).observe(ms / 1000)
         metrics.observe_device_memory(self._segmenter.device)
@@ -81,9 +82,9 @@ class Proposer:
         if missing:
             with timed(timings_ms, "encode", self._segmenter.device):
                 encoded = self._segmenter.embed(list(missing.values()))
-            for sha256, embedding in zip(missing, encoded, strict=True):
-                embeddings[sha256] = embedding.clone()  # a view would hold on to its whole batch
-                self._embeddings.put(sha256, embeddings[sha256], embedding.nbytes)
+            for sha256, one in zip(missing, encoded, strict=True):
+                embeddings[sha256] = kept = one.clone()  # a view would hold on to its whole batch
+                self._embeddings.put(sha256, kept, kept.nbytes)
         with timed(timings_ms, "share", self._segmenter.device):
             stacked = torch.stack([embedding for job in jobs if (embedding := embeddings[job.sha256]) is not None])
             return self._segmenter.share(stacked, [job.image.shape[:2] for job in jobs])

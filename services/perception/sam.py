@@ -73,7 +73,8 @@ class Segmenter:
         self._encoder, self._decoder = encoder, decoder
         self._side: int = sam.image_encoder.img_size
         height, width = sam.prompt_encoder.image_embedding_size
-        self._positions, self._low_side = height * width, 4 * height
+        self._positions: int = height * width
+        self._low_side: int = 4 * height
         self._prompt_batch = prompt_batch
 
     @torch.inference_mode()
@@ -172,9 +173,11 @@ class Segmenter:
         if self.device.type == "cuda":
             free, _ = torch.cuda.mem_get_info(self.device)
             free += torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
-            return int(min(_CUDA_PROMPTS, max(1, _CUDA_SHARE * free // (_TABLES * table * (3 if upscaled else 1)))))
+            fitting = int(_CUDA_SHARE * free / (_TABLES * table * (3 if upscaled else 1)))
+            return min(_CUDA_PROMPTS, max(1, fitting))
         # The largest blocks: [2 * 56, S] weights a prompt, or [S, 4 * 4 * c'] upscaled pixels, twice.
-        return max(1, _CPU_BYTES // (18 * table if upscaled else 2 * table))
+        whole: int = _CPU_BYTES // (18 * table if upscaled else 2 * table)
+        return max(1, whole)
 
     def _make_room(self) -> None:
         metrics.OUT_OF_MEMORY.inc()

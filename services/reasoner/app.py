@@ -18,7 +18,7 @@ from services.reasoner.settings import ReasonerSettings
 def create() -> FastAPI:
     """The app, configured from the environment."""
     settings = ReasonerSettings()
-    engine = Engine(settings.engine)
+    engine = Engine(settings.engine, "llm")
     admission = Admission(settings.max_running, settings.max_queued)
 
     @asynccontextmanager

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from fastapi import FastAPI, Form, Request, UploadFile
 from fastapi.responses import StreamingResponse
@@ -12,14 +12,20 @@ from pydantic import BaseModel, ValidationError
 from dtwinseger import __version__, api, prompts
 from dtwinseger.images import decode_image
 from dtwinseger.problems import Problem, in_words
+from dtwinseger.prompts.questions import every_way, semantics_digest
 from dtwinseger.service.admission import Admission
 from dtwinseger.service.app import create_app
 from dtwinseger.service.engine import Engine
 from dtwinseger.service.request import attend
-from services.semantics.describing import describe, require_describable
+from services.semantics.calls import Calls
+from services.semantics.describing import describe
 from services.semantics.granularity import granularity
+from services.semantics.refusals import require_describable, require_supported
 from services.semantics.settings import SemanticsSettings
 from services.semantics.stream import Lines, ndjson
+
+if TYPE_CHECKING:
+    from services.semantics.owlv2 import Owlv2
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -27,13 +33,16 @@ T = TypeVar("T", bound=BaseModel)
 def create() -> FastAPI:
     """The app, configured from the environment."""
     settings = SemanticsSettings()
-    engine = Engine(settings.engine)
+    engine = Engine(settings.engine, "vlm")
+    detector = _detector(settings)
     admission = Admission(settings.max_running, settings.max_queued)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with engine:
             yield
+        if detector:
+            detector.close()
 
     async def readiness(app: FastAPI) -> Mapping[str, str]:
         return {"engine": await engine.state()}
@@ -62,17 +71,26 @@ def create() -> FastAPI:
         wanted = await asyncio.to_thread(_parsed, api.SemanticsRequest, asked)
         if wanted.query is not None:
             _checked(wanted.query)
+        require_supported(wanted, settings.engine, detector is not None)
         data = await image.read()
         lines: Lines = asyncio.Queue()
+        calls = Calls(engine, wanted.options)
 
         async def work() -> None:
             decoded = await asyncio.to_thread(decode_image, data)
             await asyncio.to_thread(require_describable, wanted.masks, decoded.size)
-            await describe(engine, decoded.pixels, wanted, settings.side, lines.put_nowait)
+            if wanted.options.source == "vlm" or not detector:
+                await describe(calls, decoded.pixels, wanted, settings.side, lines.put_nowait)
+                return
+            detected = await detector.describe(decoded.pixels, wanted, settings.owlv2_threshold, settings.owlv2_iou)
+            for item, semantics in zip(wanted.masks, detected, strict=True):
+                lines.put_nowait(api.SemanticsLine(index=item.index, semantics=semantics))
 
-        def end(usage: api.EngineUsage) -> api.SemanticsEnd:
+        def end() -> api.SemanticsEnd:
+            if wanted.options.source == "owlv2" and detector:
+                return api.SemanticsEnd(model=detector.identity, prompts=detector.prompts, usage=calls.usage)
             return api.SemanticsEnd(
-                model=settings.engine.identity, prompts=prompts.digest(prompts.SEMANTICS), usage=usage
+                model=settings.engine.identity, prompts=semantics_digest(wanted.options), usage=calls.usage
             )
 
         job = asyncio.create_task(attend(request, admission, settings.timeout_s, work))
@@ -84,12 +102,30 @@ def create() -> FastAPI:
         return api.ServiceInfo(
             service="semantics",
             version=__version__,
-            models={"vlm": settings.engine.identity},
-            prompts=prompts.digest(prompts.GRANULARITY, prompts.SEMANTICS),
-            settings={"view_side": settings.side},
+            models={"vlm": settings.engine.identity} | ({"owlv2": detector.identity} if detector else {}),
+            prompts=prompts.digest(prompts.GRANULARITY, semantics_digest(*every_way())),
+            settings={"view_side": settings.side} | (_thresholds(settings) if detector else {}),
         )
 
     return app
+
+
+def _thresholds(settings: SemanticsSettings) -> dict[str, float]:
+    return {"owlv2_threshold": settings.owlv2_threshold, "owlv2_iou": settings.owlv2_iou}
+
+
+def _detector(settings: SemanticsSettings) -> "Owlv2 | None":
+    """Loaded only where it is configured, for it brings torch. Exits with one line where it cannot be served."""
+    if not settings.owlv2_model:
+        return None
+    try:
+        from services.semantics.owlv2 import Owlv2, Owlv2Error
+    except ImportError as error:
+        raise SystemExit(f"semantics cannot start: OWLv2 needs the extra `owlv2`, {error.name} is missing") from None
+    try:
+        return Owlv2.load(settings.owlv2_model)
+    except Owlv2Error as error:
+        raise SystemExit(f"semantics cannot start: {error}") from None
 
 
 def _parsed(contract: type[T], text: str) -> T:
@@ -102,7 +138,7 @@ def _parsed(contract: type[T], text: str) -> T:
 
 def _checked(query: str) -> str:
     """Raises Problem `invalid_query` for one that is empty or too long."""
-    if not 1 <= len(query.strip()) <= api.MAX_QUERY_CHARACTERS:
+    if not 1 <= len(prompts.one_line(query).strip()) <= api.MAX_QUERY_CHARACTERS:
         raise Problem(
             "invalid_query", f"a query has 1 to {api.MAX_QUERY_CHARACTERS:,} characters, this one {len(query):,}"
         )

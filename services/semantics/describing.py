@@ -1,69 +1,44 @@
-"""What each mask shows (Eq. 4): two pictures of it to the VLM, a description or an error back, as each completes."""
+"""What each mask shows (Eq. 4): pictures of it to the VLM, a description or an error back, as each completes."""
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import cache
 
-from dtwinseger import api, prompts
+from dtwinseger import api
 from dtwinseger.problems import Problem
-from dtwinseger.prompts import views
-from dtwinseger.service.engine import Engine
+from dtwinseger.prompts import Message, views
+from dtwinseger.prompts.questions import question
+from dtwinseger.prompts.showing import Numbered, Prepared, prepare, show
 from dtwinseger.service.middleware import request_id
+from services.semantics.asking import ask_about
+from services.semantics.calls import Calls
+from services.semantics.votes import consolidated
 
-MAX_TOKENS = 300
-
-
-@dataclass(frozen=True)
-class Described:
-    """The line of one mask and what it cost."""
-
-    line: api.SemanticsLine
-    usage: api.EngineUsage
+Emit = Callable[[api.SemanticsLine], None]
+Group = Sequence[api.DescribedMask]  # asked about in one call
 
 
-Emit = Callable[[Described], None]
-
-
-def require_describable(masks: Sequence[api.DescribedMask], size: tuple[int, int]) -> None:
-    """Raise Problem `invalid_options` unless every mask has the image's `size` (height, width), an index of its own
-    and a pixel.
-    """
-    seen: set[int] = set()
-    for item in masks:
-        if item.mask.size != size:
-            (height, width), (rows, columns) = size, item.mask.size
-            raise Problem("invalid_options", f"mask {item.index} is {columns}x{rows}, the image {width}x{height}")
-        if item.index in seen:
-            raise Problem("invalid_options", f"index {item.index} is given to two masks; give each its own")
-        if not item.mask.area:
-            raise Problem("invalid_options", f"mask {item.index} is empty; leave it out")
-        seen.add(item.index)
-
-
-async def describe(engine: Engine, image: views.Picture, asked: api.SemanticsRequest, side: int, emit: Emit) -> None:
-    """Describe every mask of `asked`, handing each line to `emit` as it completes.
+async def describe(calls: Calls, image: views.Picture, asked: api.SemanticsRequest, side: int, emit: Emit) -> None:
+    """Describe every mask of `asked`, the largest first, handing each line to `emit` as it completes.
 
     image: [H, W, 3] uint8, the size of the masks; the VLM sees pictures of `side` pixels. A mask that fails becomes a
     line with its error. Cancelling this cancels every call.
     """
-    whole = await asyncio.to_thread(views.scaled, image, side)
-    # No more pictures are held ready than there are calls at once.
-    slots = asyncio.Semaphore(engine.settings.max_in_flight)
+    options = asked.options
+    query = asked.query if options.scope == "query" else None
+    largest_first = sorted(asked.masks, key=lambda item: -item.mask.area)
+    smallest_first = map(_decoded, reversed(largest_first))
+    prepared = await asyncio.to_thread(prepare, options, image, smallest_first, side)
+    groups = [largest_first[start : start + options.batch] for start in range(0, len(largest_first), options.batch)]
+    slots = asyncio.Semaphore(calls.at_once)  # no more pictures are held ready than there are calls at once
 
-    async def one(item: api.DescribedMask) -> None:
+    async def one(group: Group) -> None:
         async with slots:
-            try:
-                marked, crop = await asyncio.to_thread(_pictures, image, whole, item, side)
-                messages = prompts.semantics(asked.query, item.index, marked, crop)
-                said, usage = await engine.ask(messages, api.Semantics, MAX_TOKENS)
-            except Problem as problem:
-                emit(Described(failed(item.index, problem), api.EngineUsage()))
-            else:
-                emit(Described(api.SemanticsLine(index=item.index, semantics=said), usage))
+            await _describe(calls, prepared, query, group, emit)
 
-    async with asyncio.TaskGroup() as group:
-        for item in asked.masks:
-            group.create_task(one(item))
+    async with asyncio.TaskGroup() as tasks:
+        for group in groups:
+            tasks.create_task(one(group))
 
 
 def failed(index: int, problem: Problem) -> api.SemanticsLine:
@@ -71,6 +46,53 @@ def failed(index: int, problem: Problem) -> api.SemanticsLine:
     return api.SemanticsLine(index=index, error=problem.details(request_id.get()))
 
 
-def _pictures(image: views.Picture, whole: views.Picture, item: api.DescribedMask, side: int) -> tuple[bytes, bytes]:
-    mask = item.mask.decode()
-    return views.png(views.marked(whole, mask, item.index, side)), views.png(views.crop(image, mask, side))
+async def _describe(calls: Calls, prepared: Prepared, query: str | None, group: Group, emit: Emit) -> None:
+    """The lines of a group. Where its answer is invalid each mask is asked about alone, lest one lose the others."""
+    try:
+        said = await _said(calls, prepared, query, group)
+    except Problem as problem:
+        if len(group) > 1 and problem.code == "upstream_invalid":
+            for item in group:
+                await _describe(calls, prepared, query, [item], emit)
+            return
+        for item in group:
+            emit(failed(item.index, problem))
+    else:
+        for index, semantics in said.items():
+            emit(api.SemanticsLine(index=index, semantics=semantics))
+
+
+async def _said(calls: Calls, prepared: Prepared, query: str | None, group: Group) -> dict[int, api.Semantics]:
+    """What the votes say of each mask, consolidated. Raises the first one's Problem where none has an answer."""
+    indices = [item.index for item in group]
+    problems: list[Problem] = []
+
+    async def vote(number: int) -> dict[int, api.Semantics]:
+        async def asked() -> list[Message]:
+            return (await questions())[number]
+
+        try:
+            return await ask_about(calls, indices, asked)
+        except Problem as problem:
+            problems.append(problem)
+            return {}
+
+    async with asyncio.TaskGroup() as tasks:
+        # Once for all votes, and not at all where none may be asked.
+        questions = cache(lambda: tasks.create_task(asyncio.to_thread(_questions, prepared, query, group)))
+        votes = [tasks.create_task(vote(number)) for number in range(prepared.options.votes)]
+    answers = [answer for task in votes if (answer := task.result())]
+    if not answers:
+        raise problems[0]
+    return {index: consolidated([answer[index] for answer in answers]) for index in indices}
+
+
+def _questions(prepared: Prepared, query: str | None, group: Group) -> list[list[Message]]:
+    """The question about a group for each vote."""
+    options = prepared.options
+    shown = show(prepared, [_decoded(item) for item in group])
+    return [question(options, query, shown, prepared.side, vote) for vote in range(options.votes)]
+
+
+def _decoded(item: api.DescribedMask) -> Numbered:
+    return item.index, item.mask.decode()

@@ -22,8 +22,8 @@ class GranularityAnswer(api.Contract):
 
 async def granularity(engine: Engine, image: views.Picture, query: str, side: int) -> api.GranularityResponse:
     """Ask the VLM, showing `image`, [H, W, 3] uint8, with its longest side at `side` pixels. Raises Problems."""
-    png = await asyncio.to_thread(lambda: views.png(views.scaled(image, side)))
-    answer, usage = await engine.ask(prompts.granularity(query, png), GranularityAnswer, MAX_TOKENS)
+    whole = await asyncio.to_thread(lambda: views.encoded(views.scaled(image, side)))
+    answer, usage = await engine.ask(prompts.granularity(query, whole), GranularityAnswer, MAX_TOKENS)
     return api.GranularityResponse(
         granularity=answer.granularity,
         reason=answer.reason,

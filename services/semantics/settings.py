@@ -25,6 +25,9 @@ class SemanticsSettings(ServiceSettings):
 
     engine: EngineSettings = EngineSettings(model=BUNDLED)
     view_side: Annotated[int, Field(ge=32, le=4096)] | None = None  # pixels; null is what suits the model
+    owlv2_model: str | None = None  # folder or hub name; null refuses source `owlv2`
+    owlv2_threshold: Annotated[float, Field(ge=0, le=1)] = 0.1  # of a score, above which a detection counts
+    owlv2_iou: Annotated[float, Field(gt=0, le=1)] = 0.5  # of a mask's box and a detection's, from which they are one
 
     @property
     def side(self) -> int:

@@ -7,16 +7,16 @@ from starlette.requests import ClientDisconnect
 
 from dtwinseger import api
 from dtwinseger.service.app import as_problem
-from services.semantics.describing import Described, failed
+from services.semantics.describing import failed
 
-Lines = asyncio.Queue[Described | None]  # None once the job is done
+Lines = asyncio.Queue[api.SemanticsLine | None]  # None once the job is done
 
 
 async def ndjson(
     job: asyncio.Task[None],
     lines: Lines,
     masks: Sequence[api.DescribedMask],
-    end: Callable[[api.EngineUsage], api.SemanticsEnd],
+    end: Callable[[], api.SemanticsEnd],
 ) -> AsyncIterator[str]:
     """Wait for the first line, then return what yields them all. Raises what `job` raises before its first line.
 
@@ -36,26 +36,24 @@ async def ndjson(
 
 async def _told(
     job: asyncio.Task[None],
-    first: Described | None,
+    first: api.SemanticsLine | None,
     lines: Lines,
     masks: Sequence[api.DescribedMask],
-    end: Callable[[api.EngineUsage], api.SemanticsEnd],
+    end: Callable[[], api.SemanticsEnd],
 ) -> AsyncIterator[str]:
     untold = {item.index for item in masks}
-    usage = api.EngineUsage()
     try:
-        item = first
-        while item is not None:
-            untold.discard(item.line.index)
-            usage += item.usage
-            yield item.line.model_dump_json() + "\n"
-            item = await lines.get()
+        line = first
+        while line is not None:
+            untold.discard(line.index)
+            yield line.model_dump_json() + "\n"
+            line = await lines.get()
         if error := job.exception():
             if isinstance(error, ClientDisconnect):
                 return
             problem = as_problem(error if isinstance(error, Exception) else RuntimeError(str(error)))
             for index in sorted(untold):
                 yield failed(index, problem).model_dump_json() + "\n"
-        yield end(usage).model_dump_json() + "\n"
+        yield end().model_dump_json() + "\n"
     finally:
         job.cancel()

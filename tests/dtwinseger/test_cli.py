@@ -9,8 +9,14 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from dtwinseger import doctor
+from dtwinseger.doctor import Finding
 from embedded import example
 from embedded.ports import free_ports
+from services.reasoner.app import create as create_reasoner
+from services.semantics.app import create as create_semantics
+from tests.doubles.openai_server import Fails, Garbage, Hangs, Reply, Says, as_asked, openai_server
+from tests.doubles.serving import free_port, serving
 
 
 def _dtwinseger(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -102,3 +108,67 @@ def test_doctor_finds_the_gateway_and_its_store_well_and_the_services_down(lone_
     assert "✓" in lines["gateway"]
     assert "✓" in lines["store"]
     assert all("✗" in lines[service] for service in ("perception", "semantics", "reasoner"))
+
+
+def _engine_findings(
+    monkeypatch: pytest.MonkeyPatch, engine: Reply, *, service: str = "semantics", tells_url: bool = True, **own: str
+) -> dict[str, Finding]:
+    """What the doctor says of the engine behind a service; `own` are its settings."""
+    create = create_semantics if service == "semantics" else create_reasoner
+    prefix = f"{service.upper()}_ENGINE_"
+    with openai_server(engine) as server:
+        settings = {f"{prefix}{name.upper()}": value for name, value in ({"url": server.url} | own).items()}
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        if not tells_url:
+            settings.pop(f"{prefix}URL")
+        with serving(create()) as url:
+            gateway = f"http://127.0.0.1:{free_port()}"
+            found = doctor.examine(gateway, {f"GATEWAY_{service.upper()}_URL": url} | settings)
+    return {finding.name.removeprefix(f"{service}: "): finding for finding in found}
+
+
+def test_doctor_says_what_an_engine_can_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = _engine_findings(monkeypatch, Says(as_asked, gives_logprobs=True), structured_output="true")
+    for ability in ("takes images", "holds to a JSON schema", "gives log-probabilities"):
+        assert (found[ability].ok, found[ability].words) == (True, "yes")
+
+
+def test_doctor_says_which_setting_would_use_what_an_engine_can_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = _engine_findings(monkeypatch, Says(as_asked))["holds to a JSON schema"]
+    assert (found.ok, found.words) == (True, "yes; set SEMANTICS_ENGINE_STRUCTURED_OUTPUT=true")
+
+
+def test_doctor_minds_a_setting_that_the_engine_does_not_follow(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = _engine_findings(monkeypatch, Says("Hello."), structured_output="true")["holds to a JSON schema"]
+    assert not found.ok
+    assert found.words == "no: it answered 'Hello.'; set SEMANTICS_ENGINE_STRUCTURED_OUTPUT=false"
+
+
+def test_doctor_does_not_mind_what_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = _engine_findings(monkeypatch, Says("Hello."), service="reasoner")
+    assert "takes images" not in found
+    for ability in ("holds to a JSON schema", "gives log-probabilities"):
+        assert found[ability].ok
+        assert found[ability].words.startswith("no: ")
+
+
+@pytest.mark.parametrize(
+    ("reply", "words", "setting"),
+    [(Fails(401), "refuses the API key", "API_KEY"), (Fails(404), "the model", "MODEL"), (Garbage(), "html", "URL")],
+)
+def test_doctor_says_which_setting_of_an_engine_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, reply: Reply, words: str, setting: str
+) -> None:
+    found = _engine_findings(monkeypatch, reply)["engine's abilities"]
+    assert not found.ok
+    assert words in found.words
+    assert found.words.endswith(f"look at SEMANTICS_ENGINE_{setting}")
+
+
+def test_doctor_does_not_mind_an_engine_that_only_its_service_reaches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "ENGINE_URL", f"http://127.0.0.1:{free_port()}/v1")
+    found = _engine_findings(monkeypatch, Hangs(), tells_url=False)
+    assert found["engine"].ok
+    assert found["engine's abilities"].ok
+    assert "set SEMANTICS_ENGINE_URL" in found["engine's abilities"].words

@@ -15,7 +15,7 @@ from services.reasoner.settings import ReasonerSettings
 from services.semantics.settings import SemanticsSettings
 
 SETTINGS: list[type[BaseSettings]] = [GatewaySettings, PerceptionSettings, SemanticsSettings, ReasonerSettings]
-EXAMPLE = dict(re.findall(r"^# ([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
+EXAMPLE = dict(re.findall(r"^# ([A-Z0-9_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
 
 
 def _variables(settings: type[BaseSettings]) -> set[str]:

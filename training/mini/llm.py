@@ -206,7 +206,7 @@ def train(run: Path, out: Path, steps: int, scenes: int, seed: int, minutes: flo
             )
             with torch.autocast("cpu", torch.bfloat16):
                 loss, right = loss_of(model, batch)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.param_groups[0]["lr"] = RATE * rate(step, steps)
             optimizer.step()

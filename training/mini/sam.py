@@ -118,7 +118,7 @@ def train(recipe: Recipe, work: Path, output: Path) -> None:
         mask_loss, iou_loss, iou = losses(decoded, batch)
         loss = recipe.mask_weight * mask_loss + recipe.iou_weight * iou_loss + recipe.dense_weight * auxiliary
         model.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in optimizers:
             optimizer.step()

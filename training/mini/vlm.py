@@ -186,7 +186,7 @@ def train(options: Options) -> None:
     for step in range(start, options.steps):
         batch = draw(shards, processor, options, step)
         loss, hint = loss_of(model, hints, processor, batch)
-        (loss + options.hint_weight * hint).backward()  # type: ignore[no-untyped-call]
+        (loss + options.hint_weight * hint).backward()
         nn.utils.clip_grad_norm_(modules.parameters(), options.clip)
         optimizer.step()
         schedule.step()

@@ -107,6 +107,27 @@ def test_what_surrounds_the_mask_is_dimmed_toward_gray() -> None:
     assert picture[0, 0].tolist() == dimmed
 
 
+@pytest.mark.parametrize(("surroundings", "color"), [("plain", GREEN), ("cut", (views.GRAY,) * 3)])
+def test_what_surrounds_the_mask_is_left_or_cut_away(surroundings: views.Surroundings, color: object) -> None:
+    image = green(100, 100)
+    image[40:60, 30:50] = 250  # the object
+    picture = views.crop(image, box(100, 100, 40, 30, 60, 50), 26, surroundings)
+    inside = box(26, 26, 3, 3, 23, 23)
+    assert (picture[inside] == 250).all()
+    assert (picture[~inside] == color).all()
+
+
+def test_a_huge_crop_is_the_same_picture_as_that_of_a_smaller_image() -> None:
+    y, x = np.mgrid[:600, :800]
+    small = np.stack([x // 4, y // 3, (x + y) // 8], axis=2).astype(np.uint8)
+    mask = box(600, 800, 50, 100, 550, 700)
+    large = small.repeat(8, axis=0).repeat(8, axis=1)
+    wide = mask.repeat(8, axis=0).repeat(8, axis=1)
+    apart = np.abs(views.crop(large, wide, 256).astype(int) - views.crop(small, mask, 256))
+    assert apart.mean() < 1
+    assert (apart > 30).mean() < 0.01  # along the outline
+
+
 def test_a_crop_beyond_the_image_is_padded_with_gray() -> None:
     picture = views.crop(green(40, 40), box(40, 40, 0, 0, 20, 20), 26)
     assert (picture[:3] == views.GRAY).all()
@@ -137,3 +158,21 @@ def test_an_empty_mask_is_refused(view: object) -> None:
 def test_a_picture_survives_png() -> None:
     picture = views.marked(green(64, 64), box(64, 64, 20, 24, 40, 44), 1, 64)
     assert (np.asarray(Image.open(io.BytesIO(views.png(picture)))) == picture).all()
+
+
+def test_a_photograph_is_sent_as_a_jpeg_and_a_drawing_as_a_png() -> None:
+    noise = np.random.default_rng(0).normal(128, 30, (300, 400, 3)).clip(0, 255).astype(np.uint8)
+    assert views.encoded(noise).startswith(b"\xff\xd8")
+    assert views.encoded(green(300, 400)).startswith(b"\x89PNG")
+
+
+def test_a_small_picture_is_sent_as_a_png_whatever_it_shows() -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (255, 200, 3), dtype=np.uint8)
+    assert (np.asarray(Image.open(io.BytesIO(views.encoded(noise)))) == noise).all()
+
+
+def test_an_outline_keeps_its_hue_in_a_jpeg() -> None:
+    noise = np.random.default_rng(0).normal(128, 30, (512, 512, 3)).clip(0, 255).astype(np.uint8)
+    picture = views.marked(noise, box(512, 512, 100, 100, 400, 400), 1, 512)
+    seen = np.asarray(Image.open(io.BytesIO(views.encoded(picture)))).astype(int)
+    assert np.abs(seen[outlined(picture)] - MAGENTA).mean() < 20

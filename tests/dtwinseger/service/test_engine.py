@@ -21,6 +21,7 @@ MESSAGES = [{"role": "user", "content": "How many?"}]
 class Count(BaseModel):
     count: int
     note: str | None = None
+    notes: list[str] = []
 
 
 def ask(
@@ -39,7 +40,7 @@ def ask(
 async def _ask(
     settings: EngineSettings, check: Callable[[Count], list[str]] | None, seconds: float | None
 ) -> tuple[Count, EngineUsage]:
-    async with Engine(settings) as engine:
+    async with Engine(settings, "llm") as engine:
         if seconds is None:
             return await engine.ask(MESSAGES, Count, 50, check)
         async with deadline(seconds):
@@ -55,7 +56,7 @@ def problem_of(*script: Reply, **options: Any) -> Problem:
 def test_an_answer_is_parsed_and_its_tokens_are_counted() -> None:
     answer, usage, server = ask(Says('{"count":3}'))
     assert answer == Count(count=3)
-    assert usage == EngineUsage(calls=1, prompt_tokens=100, completion_tokens=10)
+    assert usage == EngineUsage(calls=1, prompt_tokens=100, completion_tokens=10, cost_usd=None)
     (request,) = server.requests
     assert request["model"] == "counter"
     assert request["temperature"] == 0
@@ -69,7 +70,7 @@ def test_a_schema_is_asked_for_only_where_the_engine_can_be_held_to_one() -> Non
     _, _, held = ask(Says('{"count":3}'), structured_output=True)
     schema = held.requests[0]["response_format"]["json_schema"]
     assert schema["strict"] is True
-    assert schema["schema"]["required"] == ["count", "note"]
+    assert schema["schema"]["required"] == ["count", "note", "notes"]
     assert schema["schema"]["additionalProperties"] is False
 
 
@@ -82,7 +83,7 @@ def test_a_json_fence_is_tolerated() -> None:
 def test_an_answer_with_talk_around_it_is_sent_back() -> None:
     answer, usage, server = ask(Says('Sure! {"count":3}'), Says('{"count":4}'))
     assert answer.count == 4
-    assert usage == EngineUsage(calls=2, prompt_tokens=200, completion_tokens=20)
+    assert usage == EngineUsage(calls=2, prompt_tokens=200, completion_tokens=20, cost_usd=None)
     *_, said, complaint = server.requests[1]["messages"]
     assert said == {"role": "assistant", "content": 'Sure! {"count":3}'}
     assert "not valid" in complaint["content"]
@@ -114,6 +115,11 @@ def test_two_invalid_answers_are_an_invalid_upstream() -> None:
         (Says('{"count":', finish_reason="length"), "cut off"),
         (Says("  "), "empty"),
         (Garbage(), "no chat completion"),
+        (Garbage("[" * 100_000, "application/json"), "no chat completion"),
+        (Garbage('{"choices": [{"message": null}]}', "application/json"), "no chat completion"),
+        (Garbage('{"choices": []}', "application/json"), "gave no answer"),
+        (Says('{"count":3}' + " " * 300_000), "gave an answer of 300,011 characters"),
+        (Says("x" * 10_000_000), "over 4,000,000 bytes"),
         (Fails(400), "rejects the request"),
     ],
 )
@@ -143,7 +149,7 @@ def test_an_engine_that_keeps_failing_is_unavailable() -> None:
 
 
 def test_an_engine_that_stays_busy_is_unavailable_and_says_for_how_long() -> None:
-    problem = problem_of(Fails(429, {"retry-after-ms": "1", "Retry-After": "7"}))
+    problem = problem_of(Fails(429, {"Retry-After": "7"}), seconds=5)
     assert problem.code == "upstream_unavailable"
     assert problem.retry_after == 7
 
@@ -152,6 +158,22 @@ def test_a_rejected_key_does_not_appear_in_the_problem() -> None:
     problem = problem_of(Fails(401), api_key="sk-secret")
     assert problem.code == "upstream_unavailable"
     assert "sk-secret" not in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [(401, "refuses the API key"), (404, "does not know the model counter"), (302, "answered 302")]
+)
+def test_a_wrong_setting_is_told_and_not_tried_again(status: int, words: str) -> None:
+    with openai_server(Fails(status)) as server:
+        with pytest.raises(Problem, match=words) as raised:
+            asyncio.run(_ask(EngineSettings(url=server.url, model="counter"), None, None))
+        assert len(server.requests) == 1
+    assert raised.value.code == "upstream_unavailable"
+
+
+def test_an_answer_with_thousands_of_faults_is_sent_back_in_few_words() -> None:
+    _, _, server = ask(Says(json.dumps({"count": 1, "notes": [0] * 50_000})), Says('{"count":4}'))
+    assert "50000 fields are wrong" in server.requests[1]["messages"][-1]["content"]
 
 
 def test_an_engine_that_is_down_is_unavailable() -> None:
@@ -171,7 +193,7 @@ def test_a_call_longer_than_its_timeout_is_unavailable() -> None:
 
 def test_no_more_calls_are_in_flight_than_allowed() -> None:
     async def all_at_once(url: str) -> None:
-        async with Engine(EngineSettings(url=url, model="counter", max_in_flight=2)) as engine:
+        async with Engine(EngineSettings(url=url, model="counter", max_in_flight=2), "llm") as engine:
             await asyncio.gather(*(engine.ask(MESSAGES, Count, 50) for _ in range(8)))
 
     with openai_server(Says(lambda body: json.dumps({"count": len(body["messages"])}))) as server:
@@ -182,9 +204,20 @@ def test_no_more_calls_are_in_flight_than_allowed() -> None:
 
 def test_readiness_says_whether_the_engine_can_be_reached() -> None:
     async def state(url: str) -> str:
-        async with Engine(EngineSettings(url=url, model="counter")) as engine:
+        async with Engine(EngineSettings(url=url, model="counter"), "llm") as engine:
             return await engine.state()
 
     with openai_server(Says("{}")) as server:
         assert asyncio.run(state(server.url)) == "ok"
     assert "cannot be reached" in asyncio.run(state(server.url))
+
+
+def test_readiness_notices_what_is_no_engine() -> None:
+    async def state(url: str) -> str:
+        async with Engine(EngineSettings(url=url, model="counter"), "llm") as engine:
+            return await engine.state()
+
+    with openai_server(Says("{}"), models=Garbage()) as server:
+        assert asyncio.run(state(server.url)) == "the engine lists its models as text/html; is its URL right?"
+    with openai_server(Says("{}"), models=Fails(401)) as server:
+        assert asyncio.run(state(server.url)) == "the engine answers 401"

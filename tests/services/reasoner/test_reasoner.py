@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from dtwinseger import api
 from dtwinseger.prompts import REASONING
 from dtwinseger.twin import Decision, Step, TwinRow, render_answer
 from services.reasoner.app import create
@@ -57,7 +58,8 @@ def test_the_kept_objects_are_the_answer(monkeypatch: pytest.MonkeyPatch) -> Non
     assert response.status_code == 200
     assert answer["indices"] == [2]
     assert [d["keep"] for d in answer["path"][0]["decisions"]] == [False, True]
-    assert answer["usage"] == {"calls": 1, "prompt_tokens": 100, "completion_tokens": 10}
+    expected = api.EngineUsage(calls=1, prompt_tokens=100, completion_tokens=10, cost_usd=None)
+    assert answer["usage"] == expected.model_dump()
     assert answer["confidence"] == {}
     (request,) = engine.requests
     system, user = request["messages"]

@@ -1,11 +1,10 @@
 """Semantics over HTTP, in front of a scripted engine."""
 
-import base64
 import io
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import httpx2
@@ -14,78 +13,26 @@ import pytest
 from PIL import Image
 
 from dtwinseger import api, prompts
+from dtwinseger.prompts.questions import every_way, semantics_digest
 from dtwinseger.twin import Mask
-from services.semantics.app import create
-from tests.doubles.openai_server import Fails, Garbage, Hangs, OpenAIServer, Reply, Says, openai_server
-from tests.doubles.serving import free_port, serving
+from tests.doubles.openai_server import Fails, Garbage, Hangs, Reply, Says
+from tests.doubles.serving import free_port
+from tests.services.semantics.conversation import (
+    HEIGHT,
+    MUG,
+    SAYS_MUG,
+    WIDTH,
+    describe,
+    granularity,
+    masks,
+    pictures,
+    png,
+    problem,
+    texts,
+    told,
+)
 
-WIDTH, HEIGHT = 64, 48
-MUG = {"semantic": "a red mug", "category": "mug", "attributes": ["red"], "relevance": 0.9}
-SAYS_MUG = Says(json.dumps(MUG))
 SAYS_OBJECT = Says('{"granularity":"object","reason":"one is asked for"}')
-
-
-@pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., tuple[str, OpenAIServer]]]:
-    """Starts the service in front of an engine that follows a script; settings are environment variables."""
-    with ExitStack() as stack:
-
-        def start(*script: Reply, **settings: str) -> tuple[str, OpenAIServer]:
-            engine = stack.enter_context(openai_server(*script))
-            settings = {"SEMANTICS_ENGINE_URL": engine.url, "SEMANTICS_ENGINE_MAX_IN_FLIGHT": "1"} | settings
-            for name, value in settings.items():
-                monkeypatch.setenv(name, value)
-            return stack.enter_context(serving(create())), engine
-
-        yield start
-
-
-def png(width: int = WIDTH, height: int = HEIGHT) -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (width, height), (40, 90, 200)).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def masks(count: int, height: int = HEIGHT, width: int = WIDTH) -> tuple[api.DescribedMask, ...]:
-    out = []
-    for index in range(1, count + 1):
-        mask = np.zeros((height, width), dtype=np.bool_)
-        mask[4:20, 2 * index : 2 * index + 9] = True
-        out.append(api.DescribedMask(index=index, mask=Mask.encode(mask)))
-    return tuple(out)
-
-
-def describe(
-    url: str, asked: api.SemanticsRequest | str, image: bytes | None = None, headers: dict[str, str] | None = None
-) -> httpx2.Response:
-    body = asked if isinstance(asked, str) else asked.model_dump_json()
-    files = {"image": ("image", image or png(), "image/png")}
-    return httpx2.post(f"{url}/v1/semantics", data={"request": body}, files=files, headers=headers, timeout=60)
-
-
-def granularity(url: str, query: str, headers: dict[str, str] | None = None) -> httpx2.Response:
-    files = {"image": ("image", png(), "image/png")}
-    body = api.GranularityRequest(query=query).model_dump_json()
-    return httpx2.post(f"{url}/v1/granularity", data={"request": body}, files=files, headers=headers, timeout=60)
-
-
-def told(response: httpx2.Response) -> tuple[dict[int, api.SemanticsLine], api.SemanticsEnd]:
-    """The lines by index, and the closing line."""
-    assert response.status_code == 200, response.text
-    assert response.headers["content-type"].startswith("application/x-ndjson")
-    *lines, end = response.text.splitlines()
-    parsed = [api.SemanticsLine.model_validate_json(line) for line in lines]
-    assert len({line.index for line in parsed}) == len(parsed)
-    return {line.index: line for line in parsed}, api.SemanticsEnd.model_validate_json(end)
-
-
-def problem(response: httpx2.Response) -> tuple[int, str]:
-    assert response.headers["content-type"] == "application/problem+json"
-    return response.status_code, response.json()["code"]
-
-
-def texts(body: dict[str, Any]) -> list[str]:
-    return [part["text"] for part in body["messages"][1]["content"] if part["type"] == "text"]
 
 
 # --- granularity ---
@@ -96,7 +43,7 @@ def test_granularity_is_what_the_model_says(service: Any) -> None:
     answer = api.GranularityResponse.model_validate_json(granularity(url, "the mug").content)
     assert (answer.granularity, answer.reason) == ("object", "one is asked for")
     assert answer.prompts == prompts.digest(prompts.GRANULARITY)
-    assert answer.usage == api.EngineUsage(calls=1, prompt_tokens=100, completion_tokens=10)
+    assert answer.usage == api.EngineUsage(calls=1, images=1, prompt_tokens=100, completion_tokens=10, cost_usd=None)
     assert engine.requests[0]["messages"][0] == {"role": "system", "content": prompts.GRANULARITY}
     assert texts(engine.requests[0]) == ["Query: the mug"]
 
@@ -133,7 +80,7 @@ def test_each_mask_gets_a_line_and_the_end_counts_what_all_cost(service: Any) ->
     assert set(lines) == {1, 2, 3, 4, 5, 6}
     assert all(line.error is None for line in lines.values())
     assert lines[3].semantics == api.Semantics(**MUG)
-    assert end.usage == api.EngineUsage(calls=6, prompt_tokens=600, completion_tokens=60)
+    assert end.usage == api.EngineUsage(calls=6, images=12, prompt_tokens=600, completion_tokens=60, cost_usd=None)
     assert end.prompts == prompts.digest(prompts.SEMANTICS)
     assert 1 <= engine.most_at_once <= 4
 
@@ -144,7 +91,7 @@ def test_the_model_sees_the_marked_image_and_the_crop(service: Any) -> None:
     system, user = engine.requests[0]["messages"]
     assert system["content"] == prompts.SEMANTICS
     assert [part["type"] for part in user["content"]] == ["text", "image_url", "image_url"]
-    sizes = [Image.open(io.BytesIO(picture)).size for picture in _pictures(user)]
+    sizes = [Image.open(io.BytesIO(picture)).size for picture in pictures(user)]
     assert sizes == [(128, 96), (128, 128)]
 
 
@@ -165,7 +112,7 @@ def test_no_masks_is_just_the_closing_line(service: Any) -> None:
 @pytest.mark.parametrize(
     ("replies", "code"),
     [
-        ((Fails(500), Fails(500), Fails(500)), "upstream_unavailable"),
+        ((Fails(500), Fails(500)), "upstream_unavailable"),
         ((Says("a mug, I think"), Says("{}")), "upstream_invalid"),
         ((Says(refusal="I would rather not"),), "upstream_invalid"),
         ((Says('{"semantic":"a', finish_reason="length"),), "upstream_invalid"),
@@ -221,7 +168,7 @@ def test_an_instruction_inside_the_query_stays_a_query(service: Any) -> None:
     assert lines[1].semantics == api.Semantics(**MUG)
     system, user = engine.requests[0]["messages"]
     assert system["content"] == prompts.SEMANTICS
-    inert = injected.replace("<|", "< |")  # no control token
+    inert = injected.replace("<|", "< |").replace("\n", " ")  # no control token, and no line of its own
     assert user["content"][0]["text"] == f"Query: {inert}\nObject: 1"
     assert len(engine.requests[0]["messages"]) == 2
 
@@ -301,7 +248,7 @@ def test_info_names_the_model_the_prompts_and_what_changes_results(service: Any)
     name, digest = info.models["vlm"].split("@")  # of the weights, so that new ones are new results
     assert name == "models/dtwin-mini-vlm"
     assert len(digest) == 12
-    assert info.prompts == prompts.digest(prompts.GRANULARITY, prompts.SEMANTICS)
+    assert info.prompts == prompts.digest(prompts.GRANULARITY, semantics_digest(*every_way()))
     assert info.settings == {"view_side": 96}
 
 
@@ -320,11 +267,6 @@ def test_it_is_not_ready_without_its_engine(service: Any) -> None:
     answer = httpx2.get(f"{url}/readyz")
     assert answer.status_code == 503
     assert answer.json()["needs"] == {"engine": "the engine cannot be reached"}
-
-
-def _pictures(user: dict[str, Any]) -> list[bytes]:
-    urls = [part["image_url"]["url"] for part in user["content"] if part["type"] == "image_url"]
-    return [base64.b64decode(url.removeprefix("data:image/png;base64,")) for url in urls]
 
 
 @contextmanager
