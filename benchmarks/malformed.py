@@ -8,12 +8,17 @@ from typing import Any, cast
 from tests.doubles.openai_server import Garbage, Reply, Says
 
 MEGABYTE = 1_000_000
-_WORDS = "a the red mug of chair is seen left image object I cannot sorry { } [ ] \" : , 0.5 null 日本 ü 🙂 <|im_end|>".split()
+_WORDS = 'a the red mug of chair is seen left image object I cannot sorry { } [ ] " : , 0.5 null 日本 ü 🙂 <|im_end|>'.split()
 _JUNK: tuple[Any, ...] = (None, True, -1, 7, 1e308, 10**40, "", " \n", "x" * 501, [], ["a"], [[]], {}, {"a": {"a": 1}})
 _MUG = {"semantic": "a red mug", "category": "mug", "attributes": ["red"], "relevance": 0.9}
 _GRANULARITY = {"granularity": "object", "reason": "one is asked for"}
-# A list index where the field's own type is a list, so that it is junk there too.
-_VALID_JUNK = {"attributes": (["a"], [])}
+# What would do all the same.
+_NO_JUNK: dict[str, tuple[Any, ...]] = {
+    "attributes": ([], ["a"]),
+    "index": (True, 7),
+    "reason": ("", " \n"),
+    "relevance": (True,),
+}
 
 Maker = Callable[[random.Random], Reply]
 
@@ -63,7 +68,7 @@ def _flipped(rng: random.Random) -> Reply:
     text = list(json.dumps(_object(rng)))
     while True:
         changed = text.copy()
-        changed[rng.randrange(len(text))] = rng.choice("{}[]\",:0aé\x00\n\\")
+        changed[rng.randrange(len(text))] = rng.choice('{}[]",:0aé\x00\n\\')
         try:
             json.loads("".join(changed))
         except ValueError:
@@ -74,8 +79,7 @@ def _mistyped(rng: random.Random) -> Reply:
     answer = _object(rng)
     within = _innermost(rng, answer)
     name = rng.choice(list(within))
-    fits = {"relevance": (True,), "attributes": ([], ["a"]), "semantic": (), "index": (7, True)}.get(name, ())
-    within[name] = rng.choice([junk for junk in _JUNK if junk not in fits])
+    within[name] = rng.choice([junk for junk in _JUNK if junk not in _NO_JUNK.get(name, ())])
     return _said(answer, rng)
 
 
@@ -158,7 +162,7 @@ def _no_completion(rng: random.Random) -> Reply:
 
 
 def _page(rng: random.Random) -> Reply:
-    return rng.choice([Garbage(), Garbage("", "application/json"), Garbage("<" * MEGABYTE), _body(b"\x00" * 1_000)])
+    return rng.choice(_PAGES)
 
 
 def _completion(content: object) -> dict[str, Any]:
@@ -169,7 +173,8 @@ def _body(data: bytes) -> Garbage:
     return Garbage(cast(str, data), "application/json")  # Starlette sends bytes as they are
 
 
-# Made once: ten thousand of them would not fit into memory.
+# Made once: thousands of them would not fit into memory.
+_PAGES = (Garbage(), Garbage("", "application/json"), Garbage("<" * MEGABYTE), _body(b"\x00" * 1_000))
 _LONG: tuple[Reply, ...] = (
     Says("x" * MEGABYTE),
     Says(json.dumps(_MUG | {"semantic": "mug " * (MEGABYTE // 4)})),

@@ -23,6 +23,7 @@ class Script:
 
     failing: dict[str, Problem | str] = field(default_factory=dict)
     failing_masks: set[int] = field(default_factory=set)  # indices whose description fails
+    affordable: int = 1000  # masks that are described before the caller's ceiling is reached
     boxes: list[tuple[int, int, int, int]] = field(
         default_factory=lambda: [(4, 4, 30, 30), (32, 8, 50, 20), (40, 40, 48, 48)]
     )
@@ -117,8 +118,11 @@ def services_app(script: Script) -> FastAPI:
 
 
 async def _lines(script: Script, asked: api.SemanticsRequest) -> AsyncIterator[str]:
-    for item in reversed(asked.masks):  # any order is allowed
-        if item.index in script.failing_masks:
+    for number, item in enumerate(reversed(asked.masks)):  # any order is allowed
+        if number >= script.affordable:
+            error = Problem("rate_limited", "left out: max_calls 1 reached").details("r")
+            line = api.SemanticsLine(index=item.index, error=error)
+        elif item.index in script.failing_masks:
             error = Problem("upstream_unavailable", "the engine answered 500").details("r")
             line = api.SemanticsLine(index=item.index, error=error)
         else:

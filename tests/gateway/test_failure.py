@@ -134,3 +134,18 @@ def until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_a_ceiling_ends_in_a_partial_twin_that_a_higher_one_completes(front: Gateway) -> None:
+    front.script.affordable = 1
+    partial = front.segment(options='{"semantics": {"max_calls": 1}}')
+    assert partial.status_code == 200
+    told = [w for w in partial.json()["warnings"] if "no description" in w]
+    assert told == ["2 of 3 objects have no description: left out: max_calls 1 reached"]
+    twin = front.http.get(f"/dt/{partial.json()['twin_id']}").json()
+    assert [item["semantic"] is None for item in twin["objects"]].count(True) == 2
+    front.script.affordable = 1000
+    asked = front.script.calls["masks"]
+    whole = front.segment(options='{"semantics": {"max_calls": 9}}').json()
+    assert not whole["warnings"]
+    assert front.script.calls["masks"] - asked == 2
