@@ -20,6 +20,7 @@ from services.perception.frame import Frame
 _BYTES = 4  # of a number
 _TABLES = 12  # [7 tokens x 8 heads, S] a prompt that are alive at once in the trunk, at most
 _CPU_BYTES = 1 << 25  # glibc keeps freed blocks up to this size; larger ones are given back and faulted in again
+_CPU_PROMPTS = 32  # more of a small model's leave the cache
 _CUDA_SHARE = 0.5  # of the free memory
 _CUDA_PROMPTS = 1024  # more at once is no faster
 
@@ -177,7 +178,7 @@ class Segmenter:
             return min(_CUDA_PROMPTS, max(1, fitting))
         # The largest blocks: [2 * 56, S] weights a prompt, or [S, 4 * 4 * c'] upscaled pixels, twice.
         whole: int = _CPU_BYTES // (18 * table if upscaled else 2 * table)
-        return max(1, whole)
+        return min(_CPU_PROMPTS, max(1, whole))
 
     def _make_room(self) -> None:
         metrics.OUT_OF_MEMORY.inc()
