@@ -75,6 +75,7 @@ class ReasoningOptions(Contract):
     """Eqs. 6-9."""
 
     mode: Literal["auto", "zero_shot"] = "auto"
+    votes: Annotated[int, Field(ge=1, le=5)] = 1  # samples of the answer; each object as most of them decide on it
 
 
 class SegmentOptions(Contract):
@@ -239,25 +240,54 @@ class SemanticsEnd(Contract):
     usage: EngineUsage
 
 
-# --- reasoner: POST /v1/reason, JSON ---
+# --- reasoner: POST /v1/reason and /v1/reason/many, JSON ---
 
 
 class ReasonRequest(Contract):
     query: str
-    objects: tuple[TwinRow, ...]
+    objects: tuple[TwinRow, ...]  # under any indices, each its own
     options: ReasoningOptions = ReasoningOptions()
 
 
 class ReasonResponse(Contract):
-    """Eqs. 6-9; the path obeys `dtwinseger.twin.path.violations`."""
+    """Eqs. 6-9; the path obeys `dtwinseger.twin.path.violations`.
+
+    Where the engine gives log-probabilities, the confidence of an object is the probability that the model gave to its
+    index where the list of indices holds it, and that of the answer the probability of the whole list, its end
+    included; both once the path is written, so they do not doubt the path. Else they are the share of votes that keep
+    the object, and of those that keep exactly these objects. Over several votes with log-probabilities they are the
+    mean, where a vote for something else counts 0. One vote without log-probabilities measures none.
+    """
 
     indices: tuple[Index, ...]
     path: tuple[Step, ...]
-    confidence: dict[Index, float]
+    confidence: dict[Index, Share]  # of each of `indices`, or empty where nothing measures it
+    answer_confidence: Share | None = None  # of `indices` as a whole, [] too; null where nothing measures it
     model: str
     prompts: str
     usage: EngineUsage
     warnings: tuple[str, ...] = ()
+
+
+class ReasonManyRequest(Contract):
+    """Many queries on one twin."""
+
+    queries: Annotated[tuple[str, ...], Field(min_length=1, max_length=64)]
+    objects: tuple[TwinRow, ...]
+    options: ReasoningOptions = ReasoningOptions()
+
+
+class ReasonOutcome(Contract):
+    """What became of one query: its answer or its error."""
+
+    query: str
+    answer: ReasonResponse | None = None
+    error: ProblemDetails | None = None
+
+
+class ReasonManyResponse(Contract):
+    outcomes: tuple[ReasonOutcome, ...]  # one for each query, in their order
+    usage: EngineUsage  # of all of them, what ended in errors included
 
 
 class ServiceInfo(Contract):

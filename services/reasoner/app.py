@@ -6,12 +6,14 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request
 
 from dtwinseger import __version__, api, prompts
-from dtwinseger.problems import Problem
 from dtwinseger.service.admission import Admission
 from dtwinseger.service.app import create_app
 from dtwinseger.service.engine import Engine
 from dtwinseger.service.request import attend
+from services.reasoner.calls import Calls, last_moment
+from services.reasoner.many import reason_many
 from services.reasoner.reasoning import reason
+from services.reasoner.refusals import require_query, require_twin
 from services.reasoner.settings import ReasonerSettings
 
 
@@ -34,8 +36,24 @@ def create() -> FastAPI:
     @app.post("/v1/reason")
     async def ask_reason(request: Request, asked: api.ReasonRequest) -> api.ReasonResponse:
         """The indices that answer the query, and the reasoning path (Eqs. 6-9)."""
-        _require_answerable(asked)
-        return await attend(request, admission, settings.timeout_s, lambda: reason(engine, asked))
+        require_query(asked.query)
+        require_twin(asked.objects)
+
+        async def work() -> api.ReasonResponse:
+            calls = Calls(engine, settings.logprobs, last_moment())
+            return await reason(calls, asked.query, asked.objects, asked.options)
+
+        return await attend(request, admission, settings.timeout_s, work)
+
+    @app.post("/v1/reason/many")
+    async def ask_reason_many(request: Request, asked: api.ReasonManyRequest) -> api.ReasonManyResponse:
+        """Many queries on one twin: an answer or an error for each, in their order."""
+        for number, query in enumerate(asked.queries, start=1):
+            require_query(query, f"queries: number {number}")
+        require_twin(asked.objects)
+        return await attend(
+            request, admission, settings.timeout_s, lambda: reason_many(engine, settings.logprobs, asked)
+        )
 
     @app.get("/v1/info")
     async def info() -> api.ServiceInfo:
@@ -45,17 +63,7 @@ def create() -> FastAPI:
             version=__version__,
             models={"llm": settings.engine.identity},
             prompts=prompts.digest(prompts.REASONING),
-            settings={"structured_output": settings.engine.structured_output},
+            settings={"structured_output": settings.engine.structured_output, "logprobs": settings.logprobs},
         )
 
     return app
-
-
-def _require_answerable(asked: api.ReasonRequest) -> None:
-    """Raises Problem `invalid_query` or, where two objects share an index, `invalid_options`."""
-    if not 1 <= len(asked.query.strip()) <= api.MAX_QUERY_CHARACTERS:
-        raise Problem(
-            "invalid_query", f"a query has 1 to {api.MAX_QUERY_CHARACTERS:,} characters, this one {len(asked.query):,}"
-        )
-    if len({row.index for row in asked.objects}) < len(asked.objects):
-        raise Problem("invalid_options", "objects: two share an index; number them 1..N")

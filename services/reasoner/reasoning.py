@@ -1,53 +1,64 @@
-"""One query reasoned over one twin (Eqs. 5-9): messages, the answer, and the guards that it must pass."""
+"""One query reasoned over one twin (Eqs. 5-9): samples of the answer, and the one that stands."""
+
+import asyncio
+from collections.abc import Sequence
 
 from dtwinseger import api, prompts
-from dtwinseger.service.engine import Engine
-from dtwinseger.twin import Step, violations
-from dtwinseger.twin.path import Index
+from dtwinseger.problems import Problem
+from dtwinseger.twin import TwinRow
+from services.reasoner.answer import NOTHING_THERE, Vote
+from services.reasoner.calls import Calls
+from services.reasoner.votes import confidence, elected, majority
 
-TOKENS, TOKENS_AN_OBJECT = 400, 80  # of an answer, at most: three steps about every object in any model's tokens
-
-
-class ReasonAnswer(api.Contract):
-    """What the LLM writes: the path first, the indices last."""
-
-    path: tuple[Step, ...]
-    indices: tuple[Index, ...]
+TEMPERATURE = 0.7  # of every vote but the first, which is the answer that one vote gives
 
 
-async def reason(engine: Engine, request: api.ReasonRequest) -> api.ReasonResponse:
-    """Ask the LLM; an answer that breaks the rules of the path is sent back once. Raises Problems.
+async def reason(
+    calls: Calls, query: str, objects: Sequence[TwinRow], options: api.ReasoningOptions
+) -> api.ReasonResponse:
+    """Ask the LLM for as many votes as `options` want; the answer is one of them, whole, so its path is its own.
 
-    A twin without objects is answered without asking. `confidence` stays empty: one answer measures none.
+    A vote that fails is left out while one remains; else the first one's Problem is raised. A twin without objects is
+    answered without asking.
     """
-    if request.objects:
-        present = [row.index for row in request.objects]
-        answer, usage = await engine.ask(
-            prompts.reasoning(request.query, request.objects),
-            ReasonAnswer,
-            TOKENS + TOKENS_AN_OBJECT * len(present),
-            check=lambda said: violations(said.path, said.indices, present),
-        )
+    warnings: list[str] = []
+    if objects:
+        votes, problems = await _votes(calls, query, objects, options.votes)
+        if not votes:
+            raise problems[0]
+        if problems:
+            warnings.append(f"{len(problems)} of {options.votes} votes are left out: {problems[0].detail}")
     else:
-        answer, usage = NOTHING_THERE, api.EngineUsage()
+        votes = [Vote(NOTHING_THERE)]
+    kept = [vote.answer.indices for vote in votes]
+    answer = votes[elected(kept)].answer
+    if list(answer.indices) != (wanted := majority(kept)):
+        warnings.append(f"no single vote keeps exactly what most keep, {wanted}; the nearest is the answer")
+    each, whole = confidence(votes, answer.indices)
     return api.ReasonResponse(
         indices=answer.indices,
         path=answer.path,
-        confidence={},
-        model=engine.settings.identity,
+        confidence=each,
+        answer_confidence=whole,
+        model=calls.engine.settings.identity,
         prompts=prompts.digest(prompts.REASONING),
-        usage=usage,
+        usage=calls.usage,
+        warnings=tuple(warnings),
     )
 
 
-NOTHING_THERE = ReasonAnswer(
-    path=(
-        Step(
-            step=1,
-            criterion="is an object of the twin",
-            decisions=(),
-            otherwise="the twin has no objects, so nothing can answer the query",
-        ),
-    ),
-    indices=(),
-)
+async def _votes(calls: Calls, query: str, objects: Sequence[TwinRow], count: int) -> tuple[list[Vote], list[Problem]]:
+    """The valid votes and the problems of the others, both in the order of the votes."""
+    messages = prompts.reasoning(query, objects)
+    present = [row.index for row in objects]
+
+    async def one(number: int) -> Vote | Problem:
+        try:
+            return await calls.vote(messages, present, TEMPERATURE if number else 0)
+        except Problem as problem:
+            return problem
+
+    async with asyncio.TaskGroup() as tasks:
+        asked = [tasks.create_task(one(number)) for number in range(count)]
+    ended = [task.result() for task in asked]
+    return [vote for vote in ended if isinstance(vote, Vote)], [no for no in ended if isinstance(no, Problem)]

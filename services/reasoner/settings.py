@@ -17,3 +17,4 @@ class ReasonerSettings(ServiceSettings):
     )
 
     engine: EngineSettings = EngineSettings(model="models/dtwin-mini-llm")
+    logprobs: bool = False  # whether the engine gives log-probabilities, which measure an answer's confidence

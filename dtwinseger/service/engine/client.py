@@ -15,7 +15,16 @@ from dtwinseger.service.deadline import remaining
 from dtwinseger.service.engine import metrics
 from dtwinseger.service.engine.breaker import Breaker
 from dtwinseger.service.engine.budget import RetryBudget
-from dtwinseger.service.engine.completion import Check, Completion, T, completion, images, read, response_format
+from dtwinseger.service.engine.completion import (
+    Check,
+    Completion,
+    T,
+    Token,
+    completion,
+    images,
+    read,
+    response_format,
+)
 from dtwinseger.service.engine.failure import CallFailed, as_failure
 from dtwinseger.service.engine.http import LIMITED_RETRIES, GuardedHttp
 from dtwinseger.service.engine.settings import EngineSettings
@@ -27,6 +36,7 @@ _CONNECT_S = 5.0
 _READY_S = 2.0  # for the engine to list its models
 
 Meter = Callable[[EngineUsage], None]
+Hear = Callable[[Sequence[Token]], None]
 
 
 class Engine:
@@ -68,12 +78,16 @@ class Engine:
         max_tokens: int,
         check: Check[T] | None = None,
         *,
+        temperature: float = 0,
+        hear: Hear | None = None,
         meter: Meter | None = None,
     ) -> tuple[T, EngineUsage]:
         """The model's answer as `schema`, and what it cost.
 
         An answer that is no valid `schema`, or with which `check` finds fault, is sent back once with the error.
-        `meter` is told of each call once the engine has answered it, also where this raises in the end.
+        `meter` is told of each call once the engine has answered it, also where this raises in the end. With `hear` the
+        engine is asked for log-probabilities, and `hear` is told the tokens of the answer that is returned, none where
+        the engine leaves them out.
 
         Raises Problem `upstream_invalid` where the second answer is no better, or the model refuses, is cut off, says
         nothing or far too much; `upstream_unavailable` where the engine cannot be reached, fails, has failed too often
@@ -84,7 +98,7 @@ class Engine:
         error = ""
         for _ in range(2):
             try:
-                answered = await self._complete(asked, schema, max_tokens)
+                answered = await self._complete(asked, schema, max_tokens, temperature, hear is not None)
                 cost = self._counted(answered, images(asked))
                 usage += cost
                 if meter:
@@ -99,6 +113,8 @@ class Engine:
             answer, error = read(text, schema, check)
             self._count("invalid" if answer is None else "ok")
             if answer is not None:
+                if hear and answered:
+                    hear(answered.tokens())
                 return answer, usage
             asked += reask(text, error)
         detail = f"the model {self.settings.model} answered twice wrongly: {error}"
@@ -117,7 +133,9 @@ class Engine:
             return f"the engine answers {response.status_code}"
         return "ok" if kind.endswith("json") else f"the engine lists its models as {kind}; is its URL right?"
 
-    async def _complete(self, messages: list[Message], schema: type[BaseModel], max_tokens: int) -> Completion | None:
+    async def _complete(
+        self, messages: list[Message], schema: type[BaseModel], max_tokens: int, temperature: float, logprobs: bool
+    ) -> Completion | None:
         """One call, with its retries. None is an answer that is no completion."""
         async with self._slots:
             left = remaining()
@@ -127,8 +145,9 @@ class Engine:
                 response = await self._client.chat.completions.with_raw_response.create(
                     model=self.settings.model,
                     messages=messages,  # type: ignore[arg-type]
-                    temperature=0,
+                    temperature=temperature,
                     max_tokens=max_tokens,
+                    logprobs=True if logprobs else openai.omit,
                     response_format=response_format(schema) if self.settings.structured_output else openai.omit,
                 )
             except openai.APIError as error:

@@ -18,6 +18,17 @@ _ERROR_CHARACTERS = 1_000  # of what is told of an answer that is wrong
 _ERRORS = 100
 
 
+class Token(BaseModel):
+    """A token of an answer, with the logarithm of the probability that the model gave it."""
+
+    token: str
+    logprob: Annotated[float, Field(allow_inf_nan=False)]
+
+
+class _Logprobs(BaseModel):
+    content: tuple[Token, ...]
+
+
 class _Message(BaseModel):
     content: str | None = None
     refusal: str | None = None
@@ -26,6 +37,7 @@ class _Message(BaseModel):
 class _Choice(BaseModel):
     message: _Message
     finish_reason: str | None = None
+    logprobs: Any = None  # read where they are wanted: an answer is not lost over them
 
 
 class _PromptDetails(BaseModel):
@@ -68,6 +80,13 @@ class Completion(BaseModel):
         if len(text) > MAX_CHARACTERS:
             raise CallFailed("invalid", "upstream_invalid", f"{name} gave an answer of {len(text):,} characters")
         return text
+
+    def tokens(self) -> tuple[Token, ...]:
+        """The answer's tokens; none where the engine gives no log-probabilities."""
+        try:
+            return _Logprobs.model_validate(self.choices[0].logprobs).content
+        except (ValidationError, IndexError):
+            return ()
 
 
 def completion(body: bytes) -> Completion | None:

@@ -12,6 +12,7 @@ from dtwinseger.api import EngineUsage
 from dtwinseger.problems import Problem
 from dtwinseger.service.deadline import deadline
 from dtwinseger.service.engine import Engine, EngineSettings
+from dtwinseger.service.engine.completion import Token
 from tests.doubles.openai_server import Fails, Garbage, Hangs, OpenAIServer, Reply, Says, openai_server
 from tests.doubles.serving import free_port
 
@@ -221,3 +222,54 @@ def test_readiness_notices_what_is_no_engine() -> None:
         assert asyncio.run(state(server.url)) == "the engine lists its models as text/html; is its URL right?"
     with openai_server(Says("{}"), models=Fails(401)) as server:
         assert asyncio.run(state(server.url)) == "the engine answers 401"
+
+
+def heard(reply: Reply, *more: Reply, **options: Any) -> tuple[list[Token], list[Any]]:
+    """The tokens that were told of an answer, and what the engine was asked."""
+    tokens: list[Token] = []
+
+    async def run(url: str) -> None:
+        async with Engine(EngineSettings(url=url, model="counter"), "llm") as engine:
+            await engine.ask(MESSAGES, Count, 50, hear=tokens.extend, **options)
+
+    with openai_server(reply, *more) as server:
+        asyncio.run(run(server.url))
+        return tokens, server.requests
+
+
+def test_log_probabilities_are_asked_for_only_where_someone_hears_them() -> None:
+    tokens, (request,) = heard(Says('{"count":3}', gives_logprobs=True))
+    assert tokens == [Token(token='{"count":3}', logprob=-0.1)]
+    assert request["logprobs"] is True
+    _, _, server = ask(Says('{"count":3}'))
+    assert "logprobs" not in server.requests[0]
+
+
+def test_only_the_tokens_of_the_answer_that_is_returned_are_heard() -> None:
+    tokens, _ = heard(Says("no idea", gives_logprobs=True), Says('{"count":3}', gives_logprobs=True))
+    assert [token.token for token in tokens] == ['{"count":3}']
+
+
+@pytest.mark.parametrize(
+    "logprobs",
+    [
+        None,
+        {},
+        {"content": None},
+        {"content": [{"token": "3"}]},
+        {"content": [{"token": 3, "logprob": "?"}]},
+        {"tokens": ["3"], "token_logprobs": [-1.0]},
+        [-1.0],
+        "none",
+    ],
+)
+def test_an_answer_is_not_lost_over_its_log_probabilities(logprobs: object) -> None:
+    choice = {"message": {"role": "assistant", "content": '{"count":3}'}, "logprobs": logprobs}
+    tokens, requests = heard(Garbage(json.dumps({"choices": [choice]}), "application/json"))
+    assert tokens == []
+    assert len(requests) == 1
+
+
+def test_a_temperature_is_sent_with_each_call() -> None:
+    _, requests = heard(Says("no idea"), Says('{"count":3}'), temperature=0.7)
+    assert [request["temperature"] for request in requests] == [0.7, 0.7]

@@ -1,8 +1,6 @@
 """The reasoner over HTTP, with a scripted LLM behind it: answers, guards, one reask, and failures as problems."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import httpx2
@@ -10,34 +8,10 @@ import pytest
 
 from dtwinseger import api
 from dtwinseger.prompts import REASONING
-from dtwinseger.twin import Decision, Step, TwinRow, render_answer
-from services.reasoner.app import create
+from dtwinseger.twin import TwinRow
 from tests.doubles.openai_server import Fails, Hangs, OpenAIServer, Reply, Says, openai_server
-from tests.doubles.serving import free_port, serving
-
-ROWS = [
-    TwinRow(index=1, semantic="a large green tree", bbox=(0, 0, 80, 90), area_percent=11.0, spatial="at the left"),
-    TwinRow(index=2, semantic="a small red kite", bbox=(90, 5, 99, 15), area_percent=1.5, spatial="at the top right"),
-]
-
-
-def decide(keep: set[int], indices: tuple[int, ...] | None = None, rows: tuple[int, ...] = (1, 2)) -> Says:
-    """An answer in one step that keeps these objects; `indices` where it shall say something else in the end."""
-    step = Step(
-        step=1,
-        criterion="is a kite",
-        decisions=tuple(Decision(index=i, reasoning=f"object {i}", keep=i in keep) for i in rows),
-    )
-    return Says(render_answer((step,), tuple(sorted(keep)) if indices is None else indices))
-
-
-@contextmanager
-def reasoner(monkeypatch: pytest.MonkeyPatch, engine_url: str, **settings: str) -> Iterator[httpx2.Client]:
-    given = {"REASONER_ENGINE_URL": engine_url, "REASONER_ENGINE_MODEL": "scripted", "REASONER_LOG_LEVEL": "error"}
-    for name, value in (given | settings).items():
-        monkeypatch.setenv(name, value)
-    with serving(create()) as url, httpx2.Client(base_url=url, timeout=60) as client:
-        yield client
+from tests.doubles.serving import free_port
+from tests.services.reasoner.conversation import ROWS, decide, reasoner
 
 
 def ask(
@@ -61,11 +35,17 @@ def test_the_kept_objects_are_the_answer(monkeypatch: pytest.MonkeyPatch) -> Non
     expected = api.EngineUsage(calls=1, prompt_tokens=100, completion_tokens=10, cost_usd=None)
     assert answer["usage"] == expected.model_dump()
     assert answer["confidence"] == {}
+    assert answer["answer_confidence"] is None
     (request,) = engine.requests
     system, user = request["messages"]
     assert system["content"] == REASONING
     assert "a small red kite" in user["content"]
     assert user["content"].endswith("Query: the kite")
+    assert {name: request[name] for name in request if name != "messages"} == {
+        "model": "scripted",
+        "temperature": 0,
+        "max_tokens": 560,
+    }
 
 
 def test_nothing_fits_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,6 +58,7 @@ def test_a_twin_without_objects_is_answered_without_the_model(monkeypatch: pytes
     response, engine = ask(monkeypatch, Fails(500), rows=[])
     answer = response.json()
     assert answer["indices"] == []
+    assert answer["answer_confidence"] is None
     assert "no objects" in answer["path"][0]["otherwise"]
     assert engine.requests == []
 

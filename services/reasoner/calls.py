@@ -1,0 +1,57 @@
+"""What one query asks of the LLM: guarded answers, what they cost, and no longer than there is time to tell them."""
+
+import asyncio
+from collections.abc import Sequence
+
+from dtwinseger.api import EngineUsage
+from dtwinseger.problems import Problem
+from dtwinseger.prompts import Message
+from dtwinseger.service.deadline import remaining
+from dtwinseger.service.engine import Engine
+from dtwinseger.service.engine.completion import Token
+from dtwinseger.twin import violations
+from services.reasoner.answer import ReasonAnswer, Vote
+from services.reasoner.certainty import certainty
+
+TOKENS, TOKENS_AN_OBJECT = 400, 80  # of an answer, at most: three steps about every object in any model's tokens
+TO_TELL_S = 0.25  # of the deadline, at most a tenth of it, to tell what is there
+
+
+def last_moment() -> float | None:
+    """Until when the current request may ask, on the event loop's clock; None where it has no deadline."""
+    left = remaining()
+    return None if left is None else asyncio.get_running_loop().time() + left - min(TO_TELL_S, left / 10)
+
+
+class Calls:
+    """Asks `engine` until `ends_at`, on the event loop's clock; for log-probabilities too where it gives them."""
+
+    def __init__(self, engine: Engine, logprobs: bool, ends_at: float | None) -> None:
+        self.engine = engine
+        self.usage = EngineUsage()  # of every call that was answered, also where the answer was of no use
+        self._logprobs = logprobs
+        self._ends_at = ends_at
+
+    async def vote(self, messages: Sequence[Message], present: Sequence[int], temperature: float) -> Vote:
+        """An answer about a twin whose indices are `present`, which keeps the rules of the path.
+
+        One that does not is sent back once. Raises Problems.
+        """
+        heard: list[Token] = []
+        try:
+            async with asyncio.timeout_at(self._ends_at):
+                answer, _ = await self.engine.ask(
+                    messages,
+                    ReasonAnswer,
+                    TOKENS + TOKENS_AN_OBJECT * len(present),
+                    check=lambda said: violations(said.path, said.indices, present),
+                    temperature=temperature,
+                    hear=heard.extend if self._logprobs else None,
+                    meter=self._count,
+                )
+        except TimeoutError:
+            raise Problem("deadline_exceeded", "the model did not answer within the request's time") from None
+        return Vote(answer, certainty(heard, answer.indices))
+
+    def _count(self, cost: EngineUsage) -> None:
+        self.usage += cost
