@@ -16,7 +16,7 @@ from services.perception.rle import encode
 from services.perception.sam import Decoded, Timings, timed
 
 NEAR = 2.0  # a low-resolution area within this factor of a bound is measured at full size
-MEASURED_TOGETHER = 256  # masks between two looks at whether somebody still waits
+MEASURED_TOGETHER = 64  # masks between two looks at whether somebody still waits
 
 
 class Abandoned(Exception):

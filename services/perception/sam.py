@@ -102,7 +102,7 @@ class Segmenter:
 
         None where the request was abandoned. Raises Problem `overloaded` where not even one prompt fits into memory.
         """
-        found: list[list[tuple[Tensor, Tensor, Tensor, Tensor]]] = [[] for _ in asked]
+        found = [_Found(prompts, self._low_side, self.device) for prompts in asked]
         done = [0] * len(asked)  # prompts
         batch = self._prompt_batch or self._fitting()
         while spans := list(_next(asked, done, batch)):
@@ -117,11 +117,9 @@ class Segmenter:
                 batch = max(1, min(batch, sum(end - start for _, start, end in spans)) // 2)
                 continue
             for (index, _, end), part in zip(spans, parts, strict=True):
-                found[index].append(part)
+                found[index].add(*part)
                 done[index] = end
-        return [
-            None if prompts.abandoned() else self._joined(parts) for prompts, parts in zip(asked, found, strict=True)
-        ]
+        return [None if prompts.abandoned() else masks.whole() for prompts, masks in zip(asked, found, strict=True)]
 
     def _decode_batch(
         self, asked: Sequence[Prompts], spans: Sequence[Span], timings_ms: Timings
@@ -159,15 +157,6 @@ class Segmenter:
             logits[mine] = masks[where[mine] - start, token[mine]]
         return logits
 
-    def _joined(self, parts: Sequence[tuple[Tensor, Tensor, Tensor, Tensor]]) -> Decoded:
-        if not parts:
-            empty = np.empty(0, np.int64)
-            return Decoded(
-                torch.empty(0, self._low_side, self._low_side, device=self.device), np.empty(0), empty, empty
-            )
-        logits, predicted, prompt, token = (torch.cat(column) for column in zip(*parts, strict=True))
-        return Decoded(logits, predicted.double().cpu().numpy(), prompt.cpu().numpy(), token.cpu().numpy())
-
     def _fitting(self, upscaled: bool = False) -> int:
         """How many prompts fit at once: into the device's free memory, or into what a CPU's allocator keeps."""
         table = self._positions * 56 * _BYTES
@@ -184,6 +173,32 @@ class Segmenter:
         metrics.OUT_OF_MEMORY.inc()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
+
+
+class _Found:
+    """The masks of a pass, each batch written to where it stays: joining them in the end would need them twice.
+
+    A CPU's memory is taken page by page, as it is written to; on CUDA what was reserved in vain is given back.
+    """
+
+    def __init__(self, prompts: Prompts, low_side: int, device: torch.device) -> None:
+        most = len(prompts.points) * (3 if prompts.multimask else 1)
+        self._logits = torch.empty(most, low_side, low_side, device=device)
+        self._columns: list[tuple[Tensor, ...]] = []
+        self._count = 0
+
+    def add(self, logits: Tensor, *columns: Tensor) -> None:
+        """Logits [M, 4h, 4w]; predicted IoU, prompt and token [M]."""
+        self._logits[self._count : self._count + len(logits)] = logits
+        self._count += len(logits)
+        self._columns.append(columns)
+
+    def whole(self) -> Decoded:
+        logits = self._logits[: self._count]
+        if not self._columns:
+            return Decoded(logits, np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64))
+        predicted, prompt, token = (torch.cat(column).cpu().numpy() for column in zip(*self._columns, strict=True))
+        return Decoded(logits.clone() if logits.is_cuda else logits, predicted.astype(np.float64), prompt, token)
 
 
 def out_of_memory() -> Problem:
