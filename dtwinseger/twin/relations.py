@@ -9,8 +9,8 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco
-from scipy.ndimage import binary_fill_holes
 
+from dtwinseger.twin.holes import fill_holes
 from dtwinseger.twin.mask import Mask
 from dtwinseger.twin.model import Predicate, Relation
 
@@ -21,6 +21,9 @@ OVERLAP_IOU = 0.05
 DIRECTION_MARGIN = 0.02  # of the image diagonal, between centroids
 NEAR = 0.05  # of the image diagonal, between boxes
 RELATIONS_PER_OBJECT = 4
+
+TOLD: tuple[Predicate, ...] = ("inside", "overlapping", "left_of", "right_of", "above", "below", "next_to")
+PLACED = 2  # from here on the nearest object comes first, whatever the predicate
 
 Matrix = NDArray[np.bool_]
 
@@ -40,7 +43,7 @@ def pairwise(masks: Sequence[Mask], centroids: NDArray[np.float64]) -> dict[Pred
     areas = np.array([mask.area for mask in masks], dtype=np.float64)
     boxes = np.array([mask.bbox for mask in masks], dtype=np.float64)
 
-    share = _share_inside(rles, [_filled(mask).to_coco() for mask in masks])
+    share = _share_inside(rles, [mask.to_coco() for mask in fill_holes(masks)])
     inside = (share >= INSIDE_SHARE) & (areas[:, None] < areas[None, :])
     np.fill_diagonal(inside, False)
     iou = np.asarray(coco.iou(rles, rles, [0] * n)).reshape(n, n)
@@ -72,27 +75,17 @@ def relate(masks: Sequence[Mask], centroids: NDArray[np.float64]) -> list[tuple[
     comes first, then overlap, then the nearest by centroid distance, each by its direction and, if so, `next_to`.
     """
     table = pairwise(masks, centroids)
+    told = np.stack([table[predicate] for predicate in TOLD], axis=-1)  # [N, N, 7]
+    told[table["inside"], 1:] = False
+    told &= np.tri(len(masks), k=-1, dtype=np.bool_)[..., None]  # by the smaller object of the two
     distance = np.linalg.norm(centroids[:, None] - centroids[None, :], axis=-1)
-    related: list[tuple[Relation, ...]] = []
-    for a in range(len(masks)):
-        nearest = sorted(range(a), key=lambda b: (distance[a, b], b))
-        contained = [("inside", b) for b in nearest if table["inside"][a, b]]
-        overlap = [("overlapping", b) for b in nearest if table["overlapping"][a, b]]
-        placed = [
-            (predicate, b)
-            for b in nearest
-            if not table["inside"][a, b]
-            for predicate in ("left_of", "right_of", "above", "below", "next_to")
-            if table[predicate][a, b]
-        ]
-        chosen = (contained + overlap + placed)[:RELATIONS_PER_OBJECT]
-        related.append(tuple(Relation(predicate=p, target=b + 1) for p, b in chosen))
-    return related
-
-
-def _filled(mask: Mask) -> Mask:
-    """`mask` with its holes filled."""
-    return Mask.encode(np.asarray(binary_fill_holes(mask.decode()), dtype=np.bool_))
+    a, b, which = np.nonzero(told)
+    order = np.lexsort((distance[a, b], np.minimum(which, PLACED), a))  # of equally far ones the larger object first
+    rank = np.arange(len(order)) - np.searchsorted(a, a)  # `a` ascends in either order
+    related: list[list[Relation]] = [[] for _ in masks]
+    for one in order[rank < RELATIONS_PER_OBJECT].tolist():
+        related[a[one]].append(Relation(predicate=TOLD[which[one]], target=int(b[one]) + 1))
+    return [tuple(relations) for relations in related]
 
 
 def _share_inside(inner: list[dict[str, Any]], outer: list[dict[str, Any]]) -> NDArray[np.float64]:
@@ -117,18 +110,22 @@ def _something_between(near: Matrix, centroids: NDArray[np.float64], boxes: NDAr
     """[N, N] bool: for pairs in `near`, whether the line between the centroids crosses a third object's box."""
     blocked = np.zeros_like(near)
     a, b = np.nonzero(near)
-    if len(a) == 0:
-        return blocked
-    start, step = centroids[a][:, None], (centroids[b] - centroids[a])[:, None]  # [P, 1, 2]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        to_low = (boxes[None, :, :2] - start) / step  # [P, N, 2], in units of the line's length
-        to_high = (boxes[None, :, 2:] - start) / step
-    still = step == 0  # the line does not move along this axis: inside the slab or never
-    within = (start >= boxes[None, :, :2]) & (start <= boxes[None, :, 2:])
-    enter = np.where(still, np.where(within, -np.inf, np.inf), np.minimum(to_low, to_high)).max(axis=-1)
-    leave = np.where(still, np.where(within, np.inf, -np.inf), np.maximum(to_low, to_high)).min(axis=-1)
-    crosses = np.maximum(enter, 0) < np.minimum(leave, 1)  # [P, N]
+    low, high = np.minimum(centroids[a], centroids[b]), np.maximum(centroids[a], centroids[b])  # [P, 2]
     third = np.arange(len(boxes))
-    crosses &= (third != a[:, None]) & (third != b[:, None])
-    blocked[a, b] = crosses.any(axis=1)
+    met = (third != a[:, None]) & (third != b[:, None])  # [P, N]: no other box can be crossed
+    for axis in (0, 1):
+        met &= (boxes[:, axis] <= high[:, axis, None]) & (boxes[:, axis + 2] >= low[:, axis, None])
+    pair, third = np.nonzero(met)
+    a, b = a[pair], b[pair]
+    enter, leave = np.zeros(len(pair)), np.ones(len(pair))  # [Q], in units of the line's length
+    for axis in (0, 1):
+        start, step = centroids[a, axis], centroids[b, axis] - centroids[a, axis]
+        to_low, to_high = boxes[third, axis] - start, boxes[third, axis + 2] - start
+        moves = step != 0  # else the line is within the slab all along, as it meets the box's range
+        np.divide(to_low, step, out=to_low, where=moves)
+        np.divide(to_high, step, out=to_high, where=moves)
+        np.maximum(enter, np.minimum(to_low, to_high), out=enter, where=moves)
+        np.minimum(leave, np.maximum(to_low, to_high), out=leave, where=moves)
+    crosses = enter < leave
+    blocked[a[crosses], b[crosses]] = True
     return blocked

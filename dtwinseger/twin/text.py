@@ -5,13 +5,18 @@ byte, what it is asked with.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
-from dtwinseger.twin.model import Relation, TwinRow
+from dtwinseger.twin.model import Predicate, Relation, TwinRow
 from dtwinseger.twin.path import Step
 
+COLUMNS = ("index", "semantic", "bbox", "area_percent", "spatial")
+
 _WORDS = {"left_of": "left of", "right_of": "right of", "next_to": "next to"}
+_PREDICATES = "|".join(_WORDS.get(predicate, predicate) for predicate in get_args(Predicate))
+_RELATION = re.compile(rf"[;,] (?:{_PREDICATES}) ([0-9]{{1,9}}) \(")  # as `spatial` tells it, with what separates it
 
 
 def spatial(
@@ -33,6 +38,14 @@ def spatial(
     return f"{'at the ' + place if place else 'in the center'}{'; ' + told if told else ''}"
 
 
+def told_relations(text: str) -> list[tuple[int, int]]:
+    """Where each relation in a text that `spatial` wrote begins, and its target, in the order of the text.
+
+    Cut there, the text keeps its place and the relations before. A text written otherwise has none.
+    """
+    return [(found.start(), int(found[1])) for found in _RELATION.finditer(text)]
+
+
 def render_twin(objects: Sequence[TwinRow]) -> str:
     """The twin without its masks, compact JSON as in Eq. 5, one object a line, in index order."""
     rows = [
@@ -50,6 +63,19 @@ def render_twin(objects: Sequence[TwinRow]) -> str:
     return "[" + ",\n".join(rows) + "]"
 
 
+def render_rows(objects: Sequence[TwinRow]) -> str:
+    """The same as a table for fewer tokens: the names of the columns, then one object a line, in index order.
+
+    Cells are separated by tabs. None can hold a tab or begin a line: runs of white space and control characters in the
+    texts become one space. An object without a semantic has an empty cell.
+    """
+    lines = ["\t".join(COLUMNS)]
+    for o in sorted(objects, key=lambda o: o.index):
+        box = ",".join(map(str, o.bbox))
+        lines.append("\t".join((str(o.index), _cell(o.semantic or ""), box, str(o.area_percent), _cell(o.spatial))))
+    return "\n".join(lines)
+
+
 def render_answer(path: Sequence[Step], indices: Sequence[int]) -> str:
     """The answer as the LLM writes it: one JSON object, path first, indices last (Eqs. 7-9)."""
     return _compact({"path": [step.model_dump() for step in path], "indices": list(indices)})
@@ -57,3 +83,7 @@ def render_answer(path: Sequence[Step], indices: Sequence[int]) -> str:
 
 def _compact(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _cell(text: str) -> str:
+    return re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", text).strip()
