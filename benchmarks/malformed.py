@@ -8,7 +8,25 @@ from typing import Any, cast
 from tests.doubles.openai_server import Garbage, Reply, Says
 
 MEGABYTE = 1_000_000
-_WORDS = 'a the red mug of chair is seen left image object I cannot sorry { } [ ] " : , 0.5 null 日本 ü 🙂 <|im_end|>'.split()
+_WORDS = (
+    "a",
+    "red mug",
+    "I cannot",
+    "see",
+    "{",
+    "}",
+    "[",
+    "]",
+    '"',
+    ":",
+    ",",
+    "0.5",
+    "null",
+    "日本",
+    "ü",
+    "🙂",
+    "<|im_end|>",
+)
 _JUNK: tuple[Any, ...] = (None, True, -1, 7, 1e308, 10**40, "", " \n", "x" * 501, [], ["a"], [[]], {}, {"a": {"a": 1}})
 _MUG = {"semantic": "a red mug", "category": "mug", "attributes": ["red"], "relevance": 0.9}
 _GRANULARITY = {"granularity": "object", "reason": "one is asked for"}
