@@ -19,6 +19,18 @@ class TwinStore(Protocol):
     async def delete(self, key: str) -> None:
         """Forget a value, if there is one."""
 
+    async def lock(self, key: str, owner: bytes, ttl_s: float) -> bool:
+        """Take the lock `key` for `ttl_s` seconds, or hold it for as long again; False where another owner has it."""
+
+    async def unlock(self, key: str, owner: bytes) -> None:
+        """Give the lock back, if `owner` has it."""
+
+    async def include(self, key: str, member: bytes, ttl_s: float) -> None:
+        """Add `member` to the set `key`, which is gone after `ttl_s` seconds without a new one."""
+
+    async def members(self, key: str) -> list[bytes]:
+        """The set, in no order; [] where there is none."""
+
     async def close(self) -> None:
         """Release connections."""
 

@@ -12,6 +12,15 @@ from gateway.store import STORE_TIMEOUT_S, StoreUnavailableError
 
 _PREFIX = "dtwinseger:"
 
+# One step each on the server, so that no other gateway comes between look and act. KEYS[1] lock, ARGV[1] owner.
+_LOCK = """
+local held = redis.call('GET', KEYS[1])
+if held and held ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+_UNLOCK = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+
 
 class RedisStore:
     """Keys under one prefix, each with Redis' own expiry."""
@@ -24,6 +33,8 @@ class RedisStore:
             socket_connect_timeout=STORE_TIMEOUT_S,
             retry=Retry(NoBackoff(), 0),
         )
+        self._lock = self._redis.register_script(_LOCK)
+        self._unlock = self._redis.register_script(_UNLOCK)
 
     async def get(self, key: str) -> bytes | None:
         async with _translated():
@@ -32,14 +43,36 @@ class RedisStore:
 
     async def put(self, key: str, value: bytes, ttl_s: float) -> None:
         async with _translated():
-            await self._redis.set(_PREFIX + key, value, px=max(1, int(ttl_s * 1000)))
+            await self._redis.set(_PREFIX + key, value, px=_ms(ttl_s))
 
     async def delete(self, key: str) -> None:
         async with _translated():
             await self._redis.delete(_PREFIX + key)
 
+    async def lock(self, key: str, owner: bytes, ttl_s: float) -> bool:
+        async with _translated():
+            return bool(await self._lock(keys=[_PREFIX + key], args=[owner, _ms(ttl_s)]))
+
+    async def unlock(self, key: str, owner: bytes) -> None:
+        async with _translated():
+            await self._unlock(keys=[_PREFIX + key], args=[owner])
+
+    async def include(self, key: str, member: bytes, ttl_s: float) -> None:
+        async with _translated(), self._redis.pipeline(transaction=True) as both:
+            both.sadd(_PREFIX + key, member)
+            both.pexpire(_PREFIX + key, _ms(ttl_s))
+            await both.execute()
+
+    async def members(self, key: str) -> list[bytes]:
+        async with _translated():
+            return [bytes(member) for member in await self._redis.smembers(_PREFIX + key)]
+
     async def close(self) -> None:
         await self._redis.aclose()
+
+
+def _ms(seconds: float) -> int:
+    return max(1, int(seconds * 1000))
 
 
 @asynccontextmanager

@@ -14,6 +14,9 @@ from gateway.store import STORE_TIMEOUT_S, StoreUnavailableError
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, value BLOB NOT NULL, expires REAL NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS entries_by_expiry ON entries (expires);
+CREATE TABLE IF NOT EXISTS members (
+    key TEXT, member BLOB, expires REAL NOT NULL, PRIMARY KEY (key, member)
+) WITHOUT ROWID;
 """
 
 
@@ -45,6 +48,33 @@ class SqliteStore:
     async def delete(self, key: str) -> None:
         async with self._connected() as connection:
             await connection.execute("DELETE FROM entries WHERE key = ?", (key,))
+
+    async def lock(self, key: str, owner: bytes, ttl_s: float) -> bool:
+        now = time.time()
+        async with self._connected() as connection:
+            taken = await connection.execute(
+                "INSERT INTO entries VALUES (:key, :owner, :until) ON CONFLICT (key) DO UPDATE"
+                " SET value = :owner, expires = :until WHERE value = :owner OR expires <= :now",
+                {"key": key, "owner": owner, "until": now + ttl_s, "now": now},
+            )
+            return taken.rowcount == 1
+
+    async def unlock(self, key: str, owner: bytes) -> None:
+        async with self._connected() as connection:
+            await connection.execute("DELETE FROM entries WHERE key = ? AND value = ?", (key, owner))
+
+    async def include(self, key: str, member: bytes, ttl_s: float) -> None:
+        now = time.time()
+        async with self._connected() as connection:
+            await connection.execute("DELETE FROM members WHERE expires <= ?", (now,))
+            await connection.execute("INSERT OR REPLACE INTO members VALUES (?, ?, ?)", (key, member, now + ttl_s))
+
+    async def members(self, key: str) -> list[bytes]:
+        async with self._connected() as connection:
+            rows = await connection.execute_fetchall(
+                "SELECT member FROM members WHERE key = ? AND expires > ?", (key, time.time())
+            )
+            return [bytes(member) for (member,) in rows]
 
     async def close(self) -> None:
         if self._connection is not None:

@@ -114,6 +114,54 @@ def test_concurrent_writers_leave_one_whole_value(url: str) -> None:
     with_store(url, work)
 
 
+def test_a_lock_has_one_owner_who_may_hold_it_longer_and_give_it_back(url: str) -> None:
+    async def work(store: TwinStore) -> None:
+        assert await store.lock("lock", b"one", 60)
+        assert not await store.lock("lock", b"two", 60)
+        assert await store.lock("lock", b"one", 60), "its owner holds it for longer"
+        await store.unlock("lock", b"two")
+        assert not await store.lock("lock", b"two", 60), "another cannot give it back"
+        assert await store.get("lock") == b"one"
+        await store.unlock("lock", b"one")
+        assert await store.lock("lock", b"two", 60)
+
+    with_store(url, work)
+
+
+def test_of_many_who_want_a_lock_one_gets_it(url: str) -> None:
+    async def work(store: TwinStore) -> None:
+        taken = await asyncio.gather(*(store.lock("wanted", str(n).encode(), 60) for n in range(20)))
+        assert sum(taken) == 1
+
+    with_store(url, work)
+
+
+def test_a_lock_that_is_not_held_on_to_is_free_again(url: str) -> None:
+    async def work(store: TwinStore) -> None:
+        assert await store.lock("short", b"died", 0.05)
+        deadline = time.monotonic() + 5
+        while not await store.lock("short", b"next", 60):
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.01)
+
+    with_store(url, work)
+
+
+def test_a_set_holds_each_member_once_and_expires_as_a_whole(url: str) -> None:
+    async def work(store: TwinStore) -> None:
+        for member in (b"a", b"b", b"a"):
+            await store.include("set", member, 60)
+        assert sorted(await store.members("set")) == [b"a", b"b"]
+        assert await store.members("another") == []
+        await store.include("brief", b"a", 0.05)
+        deadline = time.monotonic() + 5
+        while await store.members("brief"):
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.01)
+
+    with_store(url, work)
+
+
 def test_a_hung_redis_costs_a_fifth_of_a_second(redis_server: tuple[str, subprocess.Popen[bytes]]) -> None:
     address, server = redis_server
 
