@@ -1,5 +1,6 @@
 """Wire contracts shared by the client, the gateway and the three services. Pixels, x right, y down, throughout."""
 
+from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -155,6 +156,52 @@ class SegmentResult(Contract):
     timings_ms: dict[str, float]
     cached: tuple[str, ...] = ()  # stages that the store answered
     warnings: tuple[str, ...] = ()
+
+
+# --- a twin in the making: GET /dt/<id> and its events ---
+
+Stage = Literal["perception", "granularity", "semantics", "reasoning"]
+
+
+class StageProgress(Contract):
+    """How far one stage is; the event `stage`. `done` of `total` masks are described, of semantics alone."""
+
+    stage: Stage
+    state: Literal["running", "done", "stored"]  # stored: the store had it
+    done: int = 0
+    total: int = 0
+    ms: float | None = None  # once it is done
+
+
+class SeenObject(Contract):
+    """An object of the twin as soon as it is described, without its relations; the event `object`."""
+
+    index: Index  # the one that it has in the twin
+    semantic: str | None
+    bbox: BBox
+    area_percent: float
+    mask: Mask
+
+
+class TwinStatus(Contract):
+    """`GET /dt/<id>` while the twin is being built, and after its build has failed."""
+
+    id: str
+    status: Literal["building", "failed"]
+    query: str
+    created: datetime
+    stage: Stage | None = None  # the one that is waited for; null before the first
+    stages: tuple[StageProgress, ...] = ()  # those that have begun
+    problem: ProblemDetails | None = None  # why it has failed
+
+
+class AskRequest(Contract):
+    """`POST /dt/<id>/segment`: another query on the same image. Options that are left out are those of the twin."""
+
+    query: str
+    semantics: SemanticsOptions | None = None
+    reasoning: ReasoningOptions | None = None
+    mask_format: Literal["rle", "png"] = "rle"
 
 
 # --- perception: POST /v1/proposals, multipart: image, options (ProposalsRequest as JSON) ---

@@ -1,4 +1,4 @@
-"""One twin being built: its inputs, and what the stages note down on the way."""
+"""One twin being built: its inputs, what the stages note down on the way, and what they leave in the store."""
 
 import base64
 from collections.abc import Iterator
@@ -11,11 +11,17 @@ from prometheus_client import Histogram
 from pydantic import Base64Bytes, BaseModel, ConfigDict
 
 from dtwinseger import api
-from dtwinseger.images import DecodedImage
-from dtwinseger.twin import Index
+from dtwinseger.twin import DigitalTwin, Index
+from gateway.cache import Cache
+from gateway.journal import Journal
 
 # What takes time -> what it leaves in the store.
-STAGES = {"perception": "proposals", "granularity": "granularity", "semantics": "semantics", "reasoning": "answer"}
+STAGES: dict[api.Stage, str] = {
+    "perception": "proposals",
+    "granularity": "granularity",
+    "semantics": "semantics",
+    "reasoning": "answer",
+}
 
 _SECONDS = Histogram(
     "gateway_stage_seconds",
@@ -29,10 +35,11 @@ _SECONDS = Histogram(
 class Asked:
     """A validated request."""
 
-    data: bytes  # the image as sent
-    sha256: str
+    data: bytes  # the image as sent, or as stored
+    sha256: str  # of the image as sent
     query: str
     options: api.SegmentOptions
+    size: tuple[int, int] | None = None  # (height, width) of a stored image, which is never proposed on again
 
 
 @dataclass(frozen=True)
@@ -44,13 +51,39 @@ class Infos:
     reasoner: api.ServiceInfo
 
 
+@dataclass(frozen=True)
+class Order:
+    """A twin that is wanted: its id, what it is made from, and the store that it goes to."""
+
+    identity: str
+    asked: Asked
+    infos: Infos
+    cache: Cache
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A twin, and what it took to have it this time."""
+
+    twin: DigitalTwin
+    usage: api.Usage
+    timings_ms: dict[str, float]
+    cached: tuple[str, ...]
+
+    @classmethod
+    def stored(cls, twin: DigitalTwin, total_ms: float) -> "Outcome":
+        """Of a twin that the store had whole, or that another request paid for."""
+        return cls(twin, api.Usage(), dict.fromkeys(STAGES, 0.0) | {"total": total_ms}, tuple(STAGES.values()))
+
+
 @dataclass
 class Build:
     """The notes of one build: what it cost, how long it took, what the store answered, what went wrong."""
 
     asked: Asked
     infos: Infos
-    image: DecodedImage
+    size: tuple[int, int]  # height, width
+    journal: Journal
     vlm: api.EngineUsage = field(default_factory=api.EngineUsage)
     llm: api.EngineUsage = field(default_factory=api.EngineUsage)
     timings_ms: dict[str, float] = field(default_factory=dict)
@@ -58,9 +91,10 @@ class Build:
     warnings: list[str] = field(default_factory=list)
 
     @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        """Note how long the body took; `stage` is a key of STAGES."""
+    def timed(self, stage: api.Stage) -> Iterator[None]:
+        """Note how long the body took, and in the journal that the stage began and ended."""
         started = perf_counter()
+        self.journal.advance(stage, 0, 0)
         try:
             yield
         finally:
@@ -68,6 +102,7 @@ class Build:
             self.timings_ms[stage] = round(seconds * 1000, 1)
             if STAGES[stage] not in self.cached:
                 _SECONDS.labels(stage).observe(seconds)
+        self.journal.end(stage, stored=STAGES[stage] in self.cached, ms=self.timings_ms[stage])
 
 
 class StoredSemantics(BaseModel):
@@ -89,6 +124,16 @@ class StoredImage(BaseModel):
     def of(cls, jpeg: bytes) -> "StoredImage":
         """Wrap encoded bytes; the model's field holds them in base64 on the way in."""
         return cls(jpeg=base64.b64encode(jpeg))
+
+
+class StoredRequest(BaseModel):
+    """What was asked of an image, so that more can be."""
+
+    model_config = ConfigDict(frozen=True)
+
+    query: str
+    options: api.SegmentOptions  # as the request had them
+    created: datetime
 
 
 class Tombstone(BaseModel):

@@ -1,6 +1,7 @@
 """Typed access to the store that fails open: a store that is down costs little time and never a request."""
 
 import time
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import structlog
@@ -13,6 +14,7 @@ from gateway.store.codec import pack_model, unpack_model
 
 log = structlog.get_logger()
 Model = TypeVar("Model", bound=BaseModel)
+T = TypeVar("T")
 
 _READS = Counter("gateway_store_reads", "Reads of the twin store.", ["kind", "result"])
 REST_S = 5.0  # after a failure the store is left alone for this long
@@ -50,12 +52,7 @@ class Cache:
 
     async def put(self, key: str, value: BaseModel, *, extra_ttl_s: float = 0.0) -> None:
         """Store `value`, if the store is up, for the configured time and `extra_ttl_s` seconds more."""
-        if self.last_error:
-            return
-        try:
-            await self._store.put(key, pack_model(value), self._ttl_s + extra_ttl_s)
-        except StoreUnavailableError as error:
-            self._rest(error)
+        await self._try(lambda: self._store.put(key, pack_model(value), self._ttl_s + extra_ttl_s), None)
 
     async def delete(self, key: str) -> None:
         """Forget a value. Raises Problem `storage_unavailable`: a deletion must not fail in silence."""
@@ -65,13 +62,45 @@ class Cache:
             self._rest(error)
             raise Problem("storage_unavailable", f"nothing was removed: {error}; try again shortly") from error
 
+    async def discard(self, key: str) -> None:
+        """Forget a value that means nothing any more; while the store is down it expires."""
+        await self._try(lambda: self._store.delete(key), None)
+
+    async def lock(self, key: str, owner: str, ttl_s: float) -> bool:
+        """Take a lock or hold it longer; False where another has it. While the store is down everyone may work."""
+        return await self._try(lambda: self._store.lock(key, owner.encode(), ttl_s), True)
+
+    async def unlock(self, key: str, owner: str) -> None:
+        """Give a lock back; while the store is down it runs out by itself."""
+        await self._try(lambda: self._store.unlock(key, owner.encode()), None)
+
+    async def holder(self, key: str) -> str | None:
+        """Who holds the lock; nobody while the store is down."""
+        held = await self._try(lambda: self._store.get(key), None)
+        return None if held is None else held.decode()
+
+    async def include(self, key: str, member: str) -> None:
+        """Add to a set, if the store is up."""
+        await self._try(lambda: self._store.include(key, member.encode(), self._ttl_s), None)
+
+    async def members(self, key: str) -> list[str]:
+        """The members of a set; none while the store is down."""
+        found: list[bytes] = await self._try(lambda: self._store.members(key), [])
+        return [member.decode() for member in found]
+
     async def probe(self) -> None:
         """Ask the store for anything, so that `last_error` tells how it is now."""
-        if not self.last_error:
-            try:
-                await self._store.get("probe")
-            except StoreUnavailableError as error:
-                self._rest(error)
+        await self._try(lambda: self._store.get("probe"), None)
+
+    async def _try(self, call: Callable[[], Awaitable[T]], otherwise: T) -> T:
+        """What `call` returns, or `otherwise` where the store is down or has just failed."""
+        if self.last_error:
+            return otherwise
+        try:
+            return await call()
+        except StoreUnavailableError as error:
+            self._rest(error)
+            return otherwise
 
     def _rest(self, error: StoreUnavailableError) -> None:
         log.warning("store.unavailable", error=str(error), rest_s=REST_S)

@@ -16,3 +16,5 @@ class GatewaySettings(ServiceSettings):
     reasoner_url: str = "http://127.0.0.1:8083"
     store_url: str = "sqlite:///data/twins.sqlite"  # or redis://host:6379/0
     ttl_s: Annotated[float, Field(gt=0)] = 7 * 86_400  # how long twins and stage results are kept
+    sync_wait_s: Annotated[float, Field(gt=0)] = 25.0  # a caller that prefers `wait=N` is answered 202 after it
+    async_timeout_s: Annotated[float, Field(gt=0)] = 600.0  # for work that a stream waits for, or nobody

@@ -1,11 +1,14 @@
 """The stages of a build. Each looks in the store, computes what is missing, and stores it before the next begins."""
 
+from collections.abc import Sequence
+
 from dtwinseger import api
 from dtwinseger.problems import Problem
 from dtwinseger.twin import Granularity, TwinRow, violations
 from gateway import keys
 from gateway.build import Build, StoredSemantics
 from gateway.cache import Cache
+from gateway.journal import Journal
 from gateway.upstream import Services
 
 
@@ -33,10 +36,12 @@ class Stages:
         if not missing:
             build.cached.append("proposals")
             return found
+        if build.asked.size:
+            raise Problem("gone", "the proposals of this image are no longer stored; send the image again")
         request = api.ProposalsRequest(levels=missing, options=options)
         response = await self._services.proposals(build.asked.data, request)
         same_levels = set(missing) == set(response.levels) == set(response.options)
-        if (response.height, response.width) != build.image.size or not same_levels:
+        if (response.height, response.width) != build.size or not same_levels:
             raise Problem("upstream_invalid", "perception answered for another image or other levels")
         for level in missing:
             one = _of_level(response, level)
@@ -72,6 +77,9 @@ class Stages:
         stored = await self._cache.get(key, StoredSemantics)
         described = dict(stored.described) if stored else {}
         missing = [index for index in range(1, len(proposals) + 1) if index not in described]
+        watch = _Watch(build.journal, proposals)
+        for index, said in described.items():
+            watch.see(index, said)
         if not missing:
             if proposals:
                 build.cached.append("semantics")
@@ -90,6 +98,7 @@ class Stages:
                     raise Problem("upstream_invalid", f"semantics described mask {line.index}, which was not asked for")
                 elif line.semantics is not None:
                     described[line.index] = line.semantics
+                    watch.see(line.index, line.semantics)
                 elif line.error is not None:
                     failed[line.index] = Problem(line.error.code, line.error.detail)
         finally:
@@ -127,6 +136,30 @@ class Stages:
         build.warnings.extend(response.warnings)
         await self._cache.put(key, response)
         return response
+
+
+class _Watch:
+    """Tells the journal of objects as they are described, under the indices that the twin will give them."""
+
+    def __init__(self, journal: Journal, proposals: Sequence[api.Proposal]) -> None:
+        self._journal = journal
+        self._proposals = proposals
+        self._seen = 0
+        largest_first = sorted(range(len(proposals)), key=lambda at: -proposals[at].mask.area)
+        self._index = {at + 1: index for index, at in enumerate(largest_first, start=1)}
+        journal.advance("semantics", 0, len(proposals))
+
+    def see(self, place: int, said: api.Semantics) -> None:
+        """The proposal at `place`, from 1, has been described."""
+        mask = self._proposals[place - 1].mask
+        area_percent = round(100 * mask.area / (mask.size[0] * mask.size[1]), 1)
+        self._journal.see(
+            api.SeenObject(
+                index=self._index[place], semantic=said.semantic, bbox=mask.bbox, area_percent=area_percent, mask=mask
+            )
+        )
+        self._seen += 1
+        self._journal.advance("semantics", self._seen, len(self._proposals))
 
 
 def _of_level(response: api.ProposalsResponse, level: api.Level) -> api.ProposalsResponse:

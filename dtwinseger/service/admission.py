@@ -1,8 +1,8 @@
 """Admission: so many requests at work, so many waiting, and no more."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from dtwinseger.problems import Problem
 
@@ -20,11 +20,23 @@ class Admission:
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
         """Wait for a turn and hold it."""
+        with self.place():
+            async with self.turn():
+                yield
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """A place among those at work or waiting, at once or not at all."""
         if self.admitted >= self._capacity:
             raise Problem("overloaded", "too many requests are waiting; try again shortly", retry_after=RETRY_AFTER_S)
         self.admitted += 1
         try:
-            async with self._slots:
-                yield
+            yield
         finally:
             self.admitted -= 1
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Work, once there is room; for those who have a place."""
+        async with self._slots:
+            yield

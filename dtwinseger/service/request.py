@@ -20,8 +20,14 @@ async def attend(request: Request, admission: Admission, limit_s: float, work: C
     limit_s: seconds, where the caller's X-Timeout-Ms leaves more. The request's body must have been read: what comes
     after it can only be the disconnect. Raises Problem `overloaded` or `deadline_exceeded`, and ClientDisconnect.
     """
-    async with deadline(requested(request.headers.get(TIMEOUT_HEADER), limit_s)):
-        job = asyncio.ensure_future(_admitted(admission, work))
+    seconds = requested(request.headers.get(TIMEOUT_HEADER), limit_s)
+    return await while_waiting(request, seconds, lambda: _admitted(admission, work))
+
+
+async def while_waiting(request: Request, seconds: float, work: Callable[[], Awaitable[T]]) -> T:
+    """Run `work`; cancel it after `seconds` or when the caller leaves. As `attend`, without admission."""
+    async with deadline(seconds):
+        job = asyncio.ensure_future(work())
         leaving = asyncio.ensure_future(_left(request))
         try:
             await asyncio.wait({job, leaving}, return_when=asyncio.FIRST_COMPLETED)

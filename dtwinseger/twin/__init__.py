@@ -4,6 +4,7 @@ from dtwinseger.twin.build import build_objects
 from dtwinseger.twin.mask import Mask
 from dtwinseger.twin.model import (
     Answer,
+    Asked,
     DigitalTwin,
     Granularity,
     ImageInfo,
@@ -19,6 +20,7 @@ from dtwinseger.twin.text import render_answer, render_twin, spatial
 __all__ = [
     "PREDICATES",
     "Answer",
+    "Asked",
     "Decision",
     "DigitalTwin",
     "Granularity",

@@ -70,6 +70,13 @@ class Provenance(TwinModel):
     created: datetime
 
 
+class Asked(TwinModel):
+    """A query on an image, and the twin that answers it."""
+
+    id: str
+    query: str
+
+
 class DigitalTwin(TwinModel):
     """An image as the reasoner sees it, with the answer to its query."""
 
@@ -85,3 +92,4 @@ class DigitalTwin(TwinModel):
     usage: dict[str, Any] = Field(default_factory=dict)
     timings_ms: dict[str, float] = Field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    asked: tuple[Asked, ...] = ()  # the other queries on this image, as the gateway knows them when it is asked

@@ -65,7 +65,7 @@ class RedisStore:
 
     async def members(self, key: str) -> list[bytes]:
         async with _translated():
-            return [bytes(member) for member in await self._redis.smembers(_PREFIX + key)]
+            return [member for member in await self._redis.smembers(_PREFIX + key) if isinstance(member, bytes)]
 
     async def close(self) -> None:
         await self._redis.aclose()

@@ -1,0 +1,117 @@
+"""One order answered in the way that its caller wants: when it is done, in events on the way, or later."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from time import perf_counter
+
+from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
+
+from dtwinseger import api
+from dtwinseger.api import TIMEOUT_HEADER
+from dtwinseger.service.deadline import requested
+from dtwinseger.service.request import while_waiting
+from gateway import sse
+from gateway.build import Order, Outcome
+from gateway.negotiation import preferred
+from gateway.preferences import Preferences
+from gateway.result import to_result
+from gateway.runs import Run, Runs
+from gateway.settings import GatewaySettings
+from gateway.twins import find_whole
+
+JSON, PNG, EVENTS = "application/json", "image/png", sse.MEDIA_TYPE
+LINGER_S = 3.0  # a caller that lost its stream of events may come back within this time
+RETRY_AFTER_S = 2
+
+
+async def answer(request: Request, order: Order, runs: Runs, settings: GatewaySettings) -> Response:
+    """The response to a request for `order`, by its headers Accept, Prefer and X-Timeout-Ms.
+
+    The request's body must have been read. Raises Problem, and ClientDisconnect where the caller leaves.
+    """
+    started = perf_counter()
+    kind = preferred(request.headers.get("accept", "*/*"), (JSON, PNG, EVENTS))
+    preferences = Preferences.of(request.headers.getlist("prefer"))
+    patience_s = preferences.patience_s(settings.sync_wait_s)
+    headers = {"Vary": "Accept, Prefer"} | preferences.applied(settings.sync_wait_s)
+    limit_s = settings.timeout_s if patience_s is None and kind != EVENTS else settings.async_timeout_s
+    seconds = requested(request.headers.get(TIMEOUT_HEADER), limit_s)
+    if twin := await find_whole(order.cache, order.identity):
+        outcome = Outcome.stored(twin, _ms(started))
+        if kind == EVENTS:
+            return _streamed(_only(order, outcome), headers)
+        return await _told(order, outcome, kind, headers)
+    run, first = runs.join(order, seconds)
+    if kind == EVENTS:
+        async with run.watched(LINGER_S):
+            await while_waiting(request, seconds, run.acceptance)
+            return _streamed(watch(run, request.headers.get("last-event-id", "")), headers)
+    async with run.watched():
+        done = await while_waiting(request, seconds, lambda: _patient(run, patience_s))
+        if done is None:
+            run.kept_on = True
+            headers |= {"Location": f"/dt/{order.identity}", "Retry-After": str(RETRY_AFTER_S)}
+            body = run.journal.snapshot().status.model_dump_json()
+            return Response(body, status_code=202, media_type=JSON, headers=headers)
+    outcome = done if first else Outcome.stored(done.twin, _ms(started))  # it is paid for once
+    return await _told(order, outcome, kind, headers)
+
+
+async def watch(run: Run, last_id: str) -> AsyncIterator[bytes]:
+    """The events of a run, and its result."""
+    async with run.watched(LINGER_S):
+
+        async def result() -> api.SegmentResult:
+            return await result_of(run.order, await run.outcome())
+
+        async for event in sse.events(run.journal, last_id, result):
+            yield event
+
+
+async def result_of(order: Order, outcome: Outcome, mask_format: str | None = None) -> api.SegmentResult:
+    """The body of the answer, in the order's mask format unless another is given."""
+    error = order.cache.last_error
+    warnings = [f"the twin store does not answer ({error}): this twin may not be found again"] if error else []
+    return await asyncio.to_thread(
+        to_result,
+        outcome.twin,
+        mask_format or order.asked.options.mask_format,
+        outcome.usage,
+        outcome.timings_ms,
+        outcome.cached,
+        warnings,
+    )
+
+
+async def _patient(run: Run, patience_s: float | None) -> Outcome | None:
+    """What the run comes to; None where that takes longer than `patience_s` seconds."""
+    if patience_s is None:
+        return await run.outcome()
+    await run.acceptance()
+    try:
+        async with asyncio.timeout(patience_s):
+            return await run.outcome()
+    except TimeoutError:
+        return None
+
+
+async def _told(order: Order, outcome: Outcome, kind: str, headers: dict[str, str]) -> Response:
+    result = await result_of(order, outcome, "png" if kind == PNG else None)
+    headers |= {"Content-Location": f"/dt/{order.identity}"}
+    if kind == PNG and isinstance(result.mask, api.PngMask):
+        return Response(base64.b64decode(result.mask.png), media_type=PNG, headers=headers)
+    return Response(result.model_dump_json(), media_type=JSON, headers=headers)
+
+
+async def _only(order: Order, outcome: Outcome) -> AsyncIterator[bytes]:
+    yield await sse.last(order.identity, 1, lambda: result_of(order, outcome))
+
+
+def _streamed(body: AsyncIterator[bytes], headers: dict[str, str]) -> StreamingResponse:
+    return StreamingResponse(body, media_type=EVENTS, headers=headers | sse.HEADERS)
+
+
+def _ms(started: float) -> float:
+    return round((perf_counter() - started) * 1000, 1)

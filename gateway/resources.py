@@ -1,0 +1,142 @@
+"""The routes of a twin: `/dt/<id>` and what hangs below it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Request, Response
+from fastapi.responses import StreamingResponse
+
+from dtwinseger import api
+from dtwinseger.problems import Problem, ProblemDetails
+from dtwinseger.twin import DigitalTwin
+from gateway import handoff, pages, sse, twins
+from gateway.answering import EVENTS, JSON, PNG, RETRY_AFTER_S, watch
+from gateway.cache import Cache
+from gateway.journal import Journal, Snapshot
+from gateway.negotiation import preferred
+from gateway.overlay import overlay_png
+from gateway.result import answer_mask, mask_png, stored_result
+from gateway.runs import Runs
+
+HTML = "text/html"
+
+
+def router(cache: Cache, runs: Runs, problems: dict[int | str, dict[str, Any]]) -> APIRouter:
+    """The routes, over what they work with."""
+    routes = APIRouter(prefix="/dt/{identity}", responses=problems)
+
+    async def standing(identity: str) -> Snapshot | None:
+        run = runs.find(identity)
+        return run.journal.snapshot() if run else await handoff.standing(cache, identity)
+
+    async def ready(identity: str) -> DigitalTwin:
+        """The twin. Raises Problem `not_found` while it is being built, and as `twins.find` does."""
+        try:
+            return await twins.find(cache, identity)
+        except Problem as problem:
+            if problem.code != "storage_unavailable" and (snapshot := await standing(identity)):
+                told = snapshot.status.problem
+                detail = f"it could not be built: {told.detail}" if told else "it is still being built; see its status"
+                raise Problem("not_found", f"this twin is not there: {detail}", retry_after=RETRY_AFTER_S) from None
+            raise
+
+    @routes.get("", response_model=DigitalTwin | api.TwinStatus)
+    async def twin(
+        identity: str,
+        accept: Annotated[str, Header()] = "*/*",
+        format: str | None = None,  # noqa: A002
+    ) -> Response:
+        """The twin, or how far its build is: JSON, or a page for a browser."""
+        if format not in (None, "json"):
+            raise Problem("invalid_options", f"unknown format {format!r}: leave it out or use json")
+        headers = {"Vary": "Accept"}
+        try:
+            found = await twins.with_asked(cache, await twins.find(cache, identity))
+        except Problem:
+            if (snapshot := await standing(identity)) is None:
+                raise
+            if snapshot.status.status == "building":
+                headers["Retry-After"] = str(RETRY_AFTER_S)
+            return Response(snapshot.status.model_dump_json(), media_type=JSON, headers=headers)
+        if format is None and preferred(accept, (JSON, HTML)) == HTML:
+            return pages.twin_page(found)
+        return Response(found.model_dump_json(), media_type=JSON, headers=headers)
+
+    @routes.get("/events", response_class=StreamingResponse)
+    async def events(request: Request, identity: str) -> Response:
+        """The stages of the build and the objects as they are described, then the result or the problem."""
+        last_id = request.headers.get("last-event-id", "")
+        if run := runs.find(identity):
+            body = watch(run, last_id)
+        elif (snapshot := await handoff.standing(cache, identity)) and not snapshot.status.problem:
+            body = _followed(cache, Journal(identity, snapshot.status.query))
+        elif snapshot and snapshot.status.problem:
+            body = _ended(identity, snapshot.status.problem)
+        else:
+            body = _ended(identity, await twins.find(cache, identity))
+        return StreamingResponse(body, media_type=EVENTS, headers=sse.HEADERS)
+
+    @routes.delete("", status_code=204)
+    async def forget(identity: str) -> None:
+        """Remove the twin, or stop its build; from then on it is gone. Image and stage results, shared, expire."""
+        run, snapshot = runs.find(identity), await standing(identity)
+        if run:
+            run.stop(Problem("gone", "this twin was removed while it was being built"))
+        if snapshot:
+            await handoff.remove(cache, identity)
+            if await cache.get(f"twin:{identity}", DigitalTwin) is None:
+                return
+        await twins.forget(cache, identity)
+
+    @routes.get("/overlay.png", response_class=Response)
+    async def overlay(identity: str) -> Response:
+        """The image with every object outlined and numbered, the answer filled."""
+        found = await ready(identity)
+        jpeg = await twins.image_of(cache, found)
+        return Response(await asyncio.to_thread(overlay_png, found, jpeg), media_type=PNG)
+
+    @routes.get("/mask.png", response_class=Response)
+    async def mask(identity: str) -> Response:
+        """The answer's mask, 0 and 255, the size of the image."""
+        found = await ready(identity)
+        return Response(await asyncio.to_thread(lambda: mask_png(answer_mask(found))), media_type=PNG)
+
+    @routes.get("/objects/{index}/mask.png", response_class=Response)
+    async def object_mask(identity: str, index: int) -> Response:
+        """One object's mask, 0 and 255, the size of the image."""
+        found = await ready(identity)
+        item = next((item for item in found.objects if item.index == index), None)
+        if item is None:
+            raise Problem("not_found", f"the twin has no object {index}; it has {len(found.objects)}")
+        return Response(await asyncio.to_thread(mask_png, item.mask), media_type=PNG)
+
+    return routes
+
+
+async def _followed(cache: Cache, journal: Journal) -> AsyncIterator[bytes]:
+    """The events of a build that another gateway leads."""
+    following = asyncio.create_task(handoff.follow(cache, journal))
+    following.add_done_callback(lambda _: journal.close())
+
+    async def result() -> api.SegmentResult:
+        if (twin := await following) is None:
+            raise Problem("upstream_unavailable", "the build was given up; send the request again", retry_after=1)
+        return await asyncio.to_thread(stored_result, twin)
+
+    try:
+        async for event in sse.events(journal, "", result):
+            yield event
+    finally:
+        following.cancel()
+
+
+async def _ended(identity: str, end: DigitalTwin | ProblemDetails) -> AsyncIterator[bytes]:
+    """The one event that is left of a build."""
+
+    async def result() -> api.SegmentResult:
+        if isinstance(end, ProblemDetails):
+            raise Problem(end.code, end.detail)
+        return await asyncio.to_thread(stored_result, end)
+
+    yield await sse.last(identity, 1, result)
