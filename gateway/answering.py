@@ -35,7 +35,8 @@ async def answer(request: Request, order: Order, runs: Runs, settings: GatewaySe
     kind = preferred(request.headers.get("accept", "*/*"), (JSON, PNG, EVENTS))
     preferences = Preferences.of(request.headers.getlist("prefer"))
     patience_s = preferences.patience_s(settings.sync_wait_s)
-    headers = {"Vary": "Accept, Prefer"} | preferences.applied(settings.sync_wait_s)
+    headers = {"Vary": "Accept, Prefer", "Content-Location": f"/dt/{order.identity}"}
+    headers |= preferences.applied(settings.sync_wait_s)
     limit_s = settings.timeout_s if patience_s is None and kind != EVENTS else settings.async_timeout_s
     seconds = requested(request.headers.get(TIMEOUT_HEADER), limit_s)
     if twin := await find_whole(order.cache, order.identity):
@@ -99,7 +100,6 @@ async def _patient(run: Run, patience_s: float | None) -> Outcome | None:
 
 async def _told(order: Order, outcome: Outcome, kind: str, headers: dict[str, str]) -> Response:
     result = await result_of(order, outcome, "png" if kind == PNG else None)
-    headers |= {"Content-Location": f"/dt/{order.identity}"}
     if kind == PNG and isinstance(result.mask, api.PngMask):
         return Response(base64.b64decode(result.mask.png), media_type=PNG, headers=headers)
     return Response(result.model_dump_json(), media_type=JSON, headers=headers)

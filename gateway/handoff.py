@@ -29,9 +29,9 @@ async def leading(cache: Cache, journal: Journal, stop: Stop) -> AsyncIterator[N
     A Problem of the body stays in the store. `stop` is called where somebody removes the twin.
     """
     status = f"status:{journal.identity}"
-    await cache.put(status, journal.snapshot())
     beats = asyncio.create_task(_beat(cache, journal, stop))
     try:
+        await cache.put(status, journal.snapshot())
         yield
     except Problem as problem:
         await _end(beats)
@@ -59,11 +59,15 @@ async def follow(cache: Cache, journal: Journal) -> DigitalTwin | None:
     Raises the Problem that the leader met; only its deadline is its own.
     """
     status = f"status:{journal.identity}"
-    while await cache.holder(_lock(journal.identity)) is not None:
+    leader = holder = await cache.holder(_lock(journal.identity))
+    while holder is not None:
         snapshot = await cache.get(status, Snapshot)
         if snapshot is not None and snapshot.status.status == "building":
             journal.repeat(snapshot)
         await asyncio.sleep(LOOK_S)
+        holder = await cache.holder(_lock(journal.identity))
+    if leader == _REMOVED:  # what was removed may be built anew
+        return None
     snapshot = await cache.get(status, Snapshot)
     if snapshot is not None and (told := snapshot.status.problem):
         if told.code == "deadline_exceeded":

@@ -80,11 +80,12 @@ def router(cache: Cache, runs: Runs, problems: dict[int | str, dict[str, Any]]) 
     @routes.delete("", status_code=204)
     async def forget(identity: str) -> None:
         """Remove the twin, or stop its build; from then on it is gone. Image and stage results, shared, expire."""
-        run, snapshot = runs.find(identity), await standing(identity)
-        if run:
-            run.stop(Problem("gone", "this twin was removed while it was being built"))
+        snapshot = await standing(identity)
+        if run := runs.find(identity):
+            await run.stop(Problem("gone", "this twin was removed while it was being built"))
         if snapshot:
             await handoff.remove(cache, identity)
+            await twins.remember(cache, identity)
             if await cache.get(f"twin:{identity}", DigitalTwin) is None:
                 return
         await twins.forget(cache, identity)

@@ -64,8 +64,13 @@ class Run:
             raise Problem("overloaded", "the work on this twin was given up; send the request again", retry_after=1)
         return self.task.result()
 
-    def stop(self, problem: Problem) -> None:
-        """End the run with a problem."""
+    async def stop(self, problem: Problem) -> None:
+        """End the run with a problem, which the store then tells."""
+        self.give_up(problem)
+        await asyncio.wait({self.task})
+
+    def give_up(self, problem: Problem) -> None:
+        """`stop`, without waiting for the end."""
         if not self.task.done():
             self.stopped = problem
             self.task.cancel()
@@ -111,11 +116,9 @@ class Runs:
 
     async def close(self) -> None:
         """End all runs; what they have finished is in the store."""
-        runs = list(self._runs.values())
-        for run in runs:
-            detail = "the gateway is stopping; send the request again: finished stages are not repeated"
-            run.stop(Problem("overloaded", detail, retry_after=1))
-        await asyncio.gather(*(run.task for run in runs), return_exceptions=True)
+        detail = "the gateway is stopping; send the request again: finished stages are not repeated"
+        problem = Problem("overloaded", detail, retry_after=1)
+        await asyncio.gather(*(run.stop(problem) for run in list(self._runs.values())))
 
     def _ended(self, key: tuple[str, bool], run: Run, place: ExitStack) -> None:
         place.close()
@@ -148,7 +151,7 @@ class Runs:
         while True:
             twin = await find_whole(cache, order.identity)
             if twin is None and await lead(cache, run.journal):
-                async with leading(cache, run.journal, run.stop):
+                async with leading(cache, run.journal, run.give_up):
                     run.accepted.set()
                     return await _as_problems(run, lambda: _in_time(run, build))
             run.accepted.set()

@@ -26,10 +26,15 @@ async def keep_image(cache: Cache, sha256: str, pixels: NDArray[np.uint8]) -> No
 async def keep_twin(cache: Cache, asked: Asked, twin: DigitalTwin) -> None:
     """Store a twin, what was asked for it, and that it existed."""
     request = StoredRequest(query=asked.query, options=asked.options, created=datetime.now(UTC))
-    await cache.put(f"tombstone:{twin.id}", Tombstone.now(), extra_ttl_s=TOMBSTONE_TTL_S)
+    await remember(cache, twin.id)
     await cache.put(f"request:{twin.id}", request)
     await cache.include(f"asked:{twin.image.sha256}", f"{request.created.isoformat()} {twin.id}")
     await cache.put(f"twin:{twin.id}", twin)
+
+
+async def remember(cache: Cache, identity: str) -> None:
+    """Store that this twin has been known, so that later it is gone and not unknown."""
+    await cache.put(f"tombstone:{identity}", Tombstone.now(), extra_ttl_s=TOMBSTONE_TTL_S)
 
 
 async def find_whole(cache: Cache, identity: str) -> DigitalTwin | None:

@@ -23,6 +23,8 @@ class Script:
 
     failing: dict[str, Problem | str] = field(default_factory=dict)
     failing_masks: set[int] = field(default_factory=set)  # indices whose description fails
+    holding: set[str] = field(default_factory=set)  # stages that do not answer, and "masks" after the first line
+    latency_s: dict[str, float] = field(default_factory=dict)  # of a stage
     affordable: int = 1000  # masks that are described before the caller's ceiling is reached
     boxes: list[tuple[int, int, int, int]] = field(
         default_factory=lambda: [(4, 4, 30, 30), (32, 8, 50, 20), (40, 40, 48, 48)]
@@ -56,6 +58,12 @@ def services_app(script: Script) -> FastAPI:
             while (await request.receive())["type"] != "http.disconnect":
                 pass
             script.cancelled[stage] += 1
+        await asyncio.sleep(script.latency_s.get(stage, 0))
+        while stage in script.holding:
+            if await request.is_disconnected():
+                script.cancelled[stage] += 1
+                break
+            await asyncio.sleep(0.01)
         return None
 
     @app.get("/readyz")
@@ -131,6 +139,8 @@ async def _lines(script: Script, asked: api.SemanticsRequest) -> AsyncIterator[s
         yield line.model_dump_json() + "\n"
         if script.failing.get("semantics") == "cut":
             return
+        while "masks" in script.holding:  # noqa: ASYNC110 - the test sets it from another thread
+            await asyncio.sleep(0.01)
         await asyncio.sleep(0)
     yield json.dumps(api.SemanticsEnd(model="double", prompts="p", usage=_one_call()).model_dump()) + "\n"
 
