@@ -1,4 +1,4 @@
-"""The command line: `dtwinseger segment | twin | doctor`. An error is one line on stderr and exit code 1."""
+"""The command line: `dtwinseger segment | ask | twin | doctor`. An error is one line on stderr and exit code 1."""
 
 import json
 import os
@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from dtwinseger.api import SegmentResult
 from dtwinseger.client import DEFAULT_URL, Client
-from dtwinseger.console import print_result, print_twin
+from dtwinseger.console import print_result, print_twin, watching
 from dtwinseger.doctor import examine
 from dtwinseger.problems import Problem
 
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 
 Url = Annotated[str, typer.Option(envvar="DTWINSEGER_URL", help="Where the gateway is.")]
+Output = Annotated[Path | None, typer.Option("-o", "--output", help="Save the overlay here, as PNG.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print what the gateway answered, as JSON.")]
 
 
@@ -32,24 +34,32 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print what the gateway ans
 def segment(
     image: Annotated[Path, typer.Argument(help="JPEG, PNG, WebP, BMP or TIFF.")],
     query: Annotated[str, typer.Argument(help="What to look for; it may be implied.")],
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Save the overlay here, as PNG.")] = None,
+    output: Output = None,
     as_json: AsJson = False,
     options: Annotated[str, typer.Option(help="The options of POST /segment, in JSON.")] = "{}",
     url: Url = DEFAULT_URL,
 ) -> None:
     """Segment what answers QUERY in IMAGE."""
     with _one_line_errors(), Client(url) as client:
-        result = client.segment(image, query, _object(options))
-        if output is not None:
-            output.write_bytes(client.overlay(result.twin_id))
-        if as_json:
-            typer.echo(result.model_dump_json())
-            return
-        console = Console()
-        print_result(console, result)
-        console.print(f"twin {result.twin_id}", highlight=False, soft_wrap=True)
-        if output is not None:
-            console.print(f"overlay {escape(str(output))}", highlight=False, soft_wrap=True)
+        with watching() as watch:
+            result = client.segment(image, query, _object(options), watch=watch)
+        _tell(client, result, output, as_json)
+
+
+@app.command()
+def ask(
+    twin_id: Annotated[str, typer.Argument(metavar="ID", help="As `segment` prints it.")],
+    query: Annotated[str, typer.Argument(help="What else to look for in the same image.")],
+    output: Output = None,
+    as_json: AsJson = False,
+    options: Annotated[str, typer.Option(help="`semantics`, `reasoning` and `mask_format`, in JSON.")] = "{}",
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Segment what answers QUERY in the image of a twin; what is known of the image is not computed again."""
+    with _one_line_errors(), Client(url) as client:
+        with watching() as watch:
+            result = client.ask(twin_id, query, _object(options), watch=watch)
+        _tell(client, result, output, as_json)
 
 
 @app.command()
@@ -78,6 +88,20 @@ def doctor(url: Url = DEFAULT_URL) -> None:
     Console().print(table)
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
+
+
+def _tell(client: Client, result: SegmentResult, output: Path | None, as_json: bool) -> None:
+    """Print the answer, and save its overlay where that is wanted."""
+    if output is not None:
+        output.write_bytes(client.overlay(result.twin_id))
+    if as_json:
+        typer.echo(result.model_dump_json())
+        return
+    console = Console()
+    print_result(console, result)
+    console.print(f"twin {result.twin_id}", highlight=False, soft_wrap=True)
+    if output is not None:
+        console.print(f"overlay {escape(str(output))}", highlight=False, soft_wrap=True)
 
 
 def _object(options: str) -> dict[str, Any]:

@@ -1,27 +1,34 @@
 """The client of the gateway: `Client`, and `AsyncClient` with the same methods to await."""
 
+import asyncio
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeAlias, TypeVar
+from typing import Annotated, Any, Self, TypeAlias, TypeVar
 from urllib.parse import quote
 
 import httpx2
 from PIL import Image
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, RootModel, ValidationError
 
-from dtwinseger.api import TIMEOUT_HEADER, SegmentOptions, SegmentResult
+from dtwinseger.api import TIMEOUT_HEADER, AskRequest, SegmentOptions, SegmentResult, TwinStatus
+from dtwinseger.events import EventReader, Progress
 from dtwinseger.problems import Problem, ProblemCode, in_words
 from dtwinseger.twin import DigitalTwin
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 GRACE_S = 2.0  # the gateway answers at the deadline; a little more lets that answer arrive
+WAIT_S = 20  # for the answer itself; after it the client follows the events, which no proxy takes for a dead connection
+SILENCE_S = 30.0  # without an event or a heartbeat: the stream is broken
+AGAIN_S = 0.5  # before a stream that broke is opened again
 
 ImageSource: TypeAlias = str | Path | bytes | Image.Image
 Options: TypeAlias = SegmentOptions | Mapping[str, Any]
+Watch: TypeAlias = Callable[[Progress], None]
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -35,15 +42,27 @@ class Client:
 
     def __init__(self, url: str = DEFAULT_URL, *, timeout: float = 120.0) -> None:
         self._url = url
+        self._timeout = timeout
         self._http = httpx2.Client(**_connection(url, timeout))
 
-    def segment(self, image: ImageSource, query: str, options: Options | None = None) -> SegmentResult:
-        """Segment what answers `query`: a path, the bytes of an image file, or a PIL image (sent as PNG)."""
-        return _parse(SegmentResult, self._send("POST", "/segment", **_form(image, query, options)))
+    def segment(
+        self, image: ImageSource, query: str, options: Options | None = None, *, watch: Watch | None = None
+    ) -> SegmentResult:
+        """Segment what answers `query`: a path, the bytes of an image file, or a PIL image (sent as PNG).
+
+        watch: told of each stage as it gets on, and of each object as it is described.
+        """
+        return self._answer("/segment", _form(image, query, options), watch)
+
+    def ask(
+        self, twin_id: str, query: str, options: Options | None = None, *, watch: Watch | None = None
+    ) -> SegmentResult:
+        """Another query on the image of a twin; `options` are `semantics`, `reasoning` and `mask_format`."""
+        return self._answer(_path(twin_id) + "/segment", _question(query, options), watch)
 
     def twin(self, twin_id: str) -> DigitalTwin:
-        """The digital twin behind an answer."""
-        return _parse(DigitalTwin, self._send("GET", _path(twin_id)))
+        """The digital twin behind an answer. Raises Problem `not_found` while it is being built."""
+        return _ready(self._send("GET", _path(twin_id)))
 
     def overlay(self, twin_id: str) -> bytes:
         """The image with the answer marked on it, as a PNG."""
@@ -67,21 +86,47 @@ class Client:
         with _as_problems(self._url):
             return _checked(self._http.request(method, path, **content))
 
+    def _answer(self, path: str, content: dict[str, Any], watch: Watch | None) -> SegmentResult:
+        following = _Following(self._timeout, watch)
+        response = self._send("POST", path, headers=following.headers(), **content)
+        if response.status_code != httpx2.codes.ACCEPTED:
+            return _parse(SegmentResult, response)
+        while True:
+            with (
+                following.again(self._url),
+                self._http.stream("GET", following.events(response), **following.resumed()) as stream,
+            ):
+                if stream.is_error:
+                    stream.read()
+                for line in _checked(stream).iter_lines():
+                    if result := following.read(line):
+                        return result
+            time.sleep(AGAIN_S)
+
 
 class AsyncClient:
     """`Client`, with methods to await."""
 
     def __init__(self, url: str = DEFAULT_URL, *, timeout: float = 120.0) -> None:
         self._url = url
+        self._timeout = timeout
         self._http = httpx2.AsyncClient(**_connection(url, timeout))
 
-    async def segment(self, image: ImageSource, query: str, options: Options | None = None) -> SegmentResult:
+    async def segment(
+        self, image: ImageSource, query: str, options: Options | None = None, *, watch: Watch | None = None
+    ) -> SegmentResult:
         """See `Client.segment`."""
-        return _parse(SegmentResult, await self._send("POST", "/segment", **_form(image, query, options)))
+        return await self._answer("/segment", _form(image, query, options), watch)
+
+    async def ask(
+        self, twin_id: str, query: str, options: Options | None = None, *, watch: Watch | None = None
+    ) -> SegmentResult:
+        """See `Client.ask`."""
+        return await self._answer(_path(twin_id) + "/segment", _question(query, options), watch)
 
     async def twin(self, twin_id: str) -> DigitalTwin:
         """See `Client.twin`."""
-        return _parse(DigitalTwin, await self._send("GET", _path(twin_id)))
+        return _ready(await self._send("GET", _path(twin_id)))
 
     async def overlay(self, twin_id: str) -> bytes:
         """See `Client.overlay`."""
@@ -107,6 +152,66 @@ class AsyncClient:
         with _as_problems(self._url):
             return _checked(await self._http.request(method, path, **content))
 
+    async def _answer(self, path: str, content: dict[str, Any], watch: Watch | None) -> SegmentResult:
+        following = _Following(self._timeout, watch)
+        response = await self._send("POST", path, headers=following.headers(), **content)
+        if response.status_code != httpx2.codes.ACCEPTED:
+            return _parse(SegmentResult, response)
+        while True:
+            with following.again(self._url):
+                async with self._http.stream("GET", following.events(response), **following.resumed()) as stream:
+                    if stream.is_error:
+                        await stream.aread()
+                    async for line in _checked(stream).aiter_lines():
+                        if result := following.read(line):
+                            return result
+            await asyncio.sleep(AGAIN_S)
+
+
+class _Following:
+    """A request and, where its answer takes long, the events of its twin, over as many connections as it takes."""
+
+    def __init__(self, timeout: float, watch: Watch | None) -> None:
+        self._ends_at = time.monotonic() + timeout + GRACE_S
+        self._watch = watch
+        self._reader = EventReader()
+
+    def headers(self) -> dict[str, str]:
+        """Of the request: its events are wanted from the first on where somebody watches."""
+        return {"Prefer": "respond-async" if self._watch else f"wait={WAIT_S}"}
+
+    def events(self, accepted: httpx2.Response) -> str:
+        """Where the events are."""
+        return f"{accepted.headers.get('location', '')}/events"
+
+    def resumed(self) -> dict[str, Any]:
+        """How to ask for the events after those that have been read."""
+        left = self._left()
+        headers = {"Accept": "text/event-stream", "Last-Event-ID": self._reader.last_id}
+        return {"headers": headers, "timeout": httpx2.Timeout(min(SILENCE_S, left), connect=min(5.0, left))}
+
+    def read(self, line: str) -> SegmentResult | None:
+        """The result, if the stream ends with this line; what comes before goes to who watches. Raises Problem."""
+        found = self._reader.read(line)
+        if isinstance(found, SegmentResult):
+            return found
+        if found is not None and self._watch:
+            self._watch(found)
+        self._left()
+        return None
+
+    @contextmanager
+    def again(self, url: str) -> Iterator[None]:
+        """Let a connection break: the work goes on, and the next one tells how far it is."""
+        with _as_problems(url), suppress(httpx2.TransportError):
+            yield
+
+    def _left(self) -> float:
+        """Seconds until the answer must be there. Raises Problem `deadline_exceeded`."""
+        if (left := self._ends_at - time.monotonic()) > 0:
+            return left
+        raise Problem("deadline_exceeded", "the answer did not come in time; allow more")
+
 
 def _connection(url: str, timeout: float) -> dict[str, Any]:
     headers = {TIMEOUT_HEADER: str(max(1, round(timeout * 1000))), "Accept": "application/json"}
@@ -115,6 +220,28 @@ def _connection(url: str, timeout: float) -> dict[str, Any]:
         "headers": headers,
         "timeout": httpx2.Timeout(timeout + GRACE_S, connect=min(timeout, 5.0)),
     }
+
+
+class _Twin(RootModel[Annotated[DigitalTwin | TwinStatus, Field(discriminator="status")]]):
+    """What `GET /dt/<id>` answers."""
+
+
+def _ready(response: httpx2.Response) -> DigitalTwin:
+    """The twin. Raises Problem where it is none yet, or could not be built."""
+    found = _parse(_Twin, response).root
+    if isinstance(found, DigitalTwin):
+        return found
+    if found.problem:
+        raise Problem(found.problem.code, found.problem.detail, request_id=found.problem.request_id)
+    raise Problem("not_found", f"the twin is still being built (stage: {found.stage or 'waiting'}); ask again shortly")
+
+
+def _question(query: str, options: Options | None) -> dict[str, Any]:
+    """The body of `POST /dt/<id>/segment`. Raises Problem `invalid_options` for those that cannot be changed."""
+    chosen = options.model_dump(exclude_unset=True) if isinstance(options, SegmentOptions) else dict(options or {})
+    if more := sorted(set(chosen) - set(AskRequest.model_fields)):
+        raise Problem("invalid_options", f"{', '.join(more)}: as the twin has it; send the image to change that")
+    return {"json": {"query": query} | chosen}
 
 
 def _path(twin_id: str) -> str:

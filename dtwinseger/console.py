@@ -1,13 +1,33 @@
 """Answers and twins as a person reads them in a terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from dtwinseger.api import SegmentResult
+from dtwinseger.api import SegmentResult, StageProgress
+from dtwinseger.client import Watch
+from dtwinseger.events import Progress
 from dtwinseger.twin import DigitalTwin, Step
+
+
+@contextmanager
+def watching() -> Iterator[Watch | None]:
+    """A line on stderr that says which stage is at work; None where stderr is no terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    with console.status("waiting for the gateway") as line:
+
+        def show(event: Progress) -> None:
+            if isinstance(event, StageProgress) and event.state == "running":
+                of = f" {event.done} of {event.total}" if event.total else ""
+                line.update(f"{event.stage}{of}")
+
+        yield show
 
 
 def print_result(console: Console, result: SegmentResult) -> None:

@@ -19,7 +19,6 @@ from gateway.preferences import Preferences
 from gateway.result import to_result
 from gateway.runs import Run, Runs
 from gateway.settings import GatewaySettings
-from gateway.twins import find_whole
 
 JSON, PNG, EVENTS = "application/json", "image/png", sse.MEDIA_TYPE
 LINGER_S = 3.0  # a caller that lost its stream of events may come back within this time
@@ -39,11 +38,6 @@ async def answer(request: Request, order: Order, runs: Runs, settings: GatewaySe
     headers |= preferences.applied(settings.sync_wait_s)
     limit_s = settings.timeout_s if patience_s is None and kind != EVENTS else settings.async_timeout_s
     seconds = requested(request.headers.get(TIMEOUT_HEADER), limit_s)
-    if twin := await find_whole(order.cache, order.identity):
-        outcome = Outcome.stored(twin, _ms(started))
-        if kind == EVENTS:
-            return _streamed(_only(order, outcome), headers)
-        return await _told(order, outcome, kind, headers)
     run, first = runs.join(order, seconds)
     if kind == EVENTS:
         async with run.watched(LINGER_S):
@@ -56,7 +50,7 @@ async def answer(request: Request, order: Order, runs: Runs, settings: GatewaySe
             headers |= {"Location": f"/dt/{order.identity}", "Retry-After": str(RETRY_AFTER_S)}
             body = run.journal.snapshot().status.model_dump_json()
             return Response(body, status_code=202, media_type=JSON, headers=headers)
-    outcome = done if first else Outcome.stored(done.twin, _ms(started))  # it is paid for once
+    outcome = done if first else Outcome.stored(done.twin, started)  # it is paid for once
     return await _told(order, outcome, kind, headers)
 
 
@@ -91,6 +85,8 @@ async def _patient(run: Run, patience_s: float | None) -> Outcome | None:
     if patience_s is None:
         return await run.outcome()
     await run.acceptance()
+    if run.task.done():
+        return await run.outcome()
     try:
         async with asyncio.timeout(patience_s):
             return await run.outcome()
@@ -105,13 +101,5 @@ async def _told(order: Order, outcome: Outcome, kind: str, headers: dict[str, st
     return Response(result.model_dump_json(), media_type=JSON, headers=headers)
 
 
-async def _only(order: Order, outcome: Outcome) -> AsyncIterator[bytes]:
-    yield await sse.last(order.identity, 1, lambda: result_of(order, outcome))
-
-
 def _streamed(body: AsyncIterator[bytes], headers: dict[str, str]) -> StreamingResponse:
     return StreamingResponse(body, media_type=EVENTS, headers=headers | sse.HEADERS)
-
-
-def _ms(started: float) -> float:
-    return round((perf_counter() - started) * 1000, 1)

@@ -71,8 +71,9 @@ class Outcome:
     cached: tuple[str, ...]
 
     @classmethod
-    def stored(cls, twin: DigitalTwin, total_ms: float) -> "Outcome":
-        """Of a twin that the store had whole, or that another request paid for."""
+    def stored(cls, twin: DigitalTwin, started: float) -> "Outcome":
+        """Of a twin that the store had whole, or that another request paid for. started: by `perf_counter`."""
+        total_ms = round((perf_counter() - started) * 1000, 1)
         return cls(twin, api.Usage(), dict.fromkeys(STAGES, 0.0) | {"total": total_ms}, tuple(STAGES.values()))
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from os import cpu_count
 from time import perf_counter
 from typing import Any, TypeVar
@@ -91,10 +91,9 @@ class Runs:
         self._runs: dict[tuple[str, bool], Run] = {}
 
     def join(self, order: Order, seconds: float) -> tuple[Run, bool]:
-        """The run that makes the twin, and whether it begins with this; it has at least `seconds` from now.
+        """The run that comes to the twin, and whether it begins with this; it has at least `seconds` from now.
 
-        Raises Problem `overloaded` where there is no place for another. Whoever joins enters `watched` before it
-        awaits anything else, or sets `kept_on`.
+        Whoever joins enters `watched` before awaiting anything else.
         """
         until = asyncio.get_running_loop().time() + seconds
         key = (order.identity, order.asked.size is None)  # a stored image cannot be proposed on, an upload can
@@ -102,12 +101,9 @@ class Runs:
         if run is not None and not run.task.cancelling():
             run.until = max(run.until, until)
             return run, False
-        with ExitStack() as place:
-            place.enter_context(self._admission.place())
-            run = self._runs[key] = Run(order, until)
-            run.task = asyncio.create_task(self._make(run))
-            held = place.pop_all()
-        run.task.add_done_callback(lambda task: self._ended(key, run, held))
+        run = self._runs[key] = Run(order, until)
+        run.task = asyncio.create_task(self._make(run))
+        run.task.add_done_callback(lambda task: self._ended(key, run))
         return run, True
 
     def find(self, identity: str) -> Run | None:
@@ -120,8 +116,7 @@ class Runs:
         problem = Problem("overloaded", detail, retry_after=1)
         await asyncio.gather(*(run.stop(problem) for run in list(self._runs.values())))
 
-    def _ended(self, key: tuple[str, bool], run: Run, place: ExitStack) -> None:
-        place.close()
+    def _ended(self, key: tuple[str, bool], run: Run) -> None:
         run.journal.close()
         if self._runs.get(key) is run:
             del self._runs[key]
@@ -129,19 +124,25 @@ class Runs:
             run.task.exception()  # whoever waits raises it; where nobody does, the store tells it
 
     async def _make(self, run: Run) -> Outcome:
-        size: asyncio.Future[tuple[int, int]] = asyncio.get_running_loop().create_future()
-        kept = asyncio.create_task(self._keep(run.order, size))
-        try:
-            either: list[asyncio.Future[Any]] = [kept, size]
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if not size.done():
-                await kept  # raises: it is no image
-            return await self._lead_or_follow(run, size.result(), kept)
-        finally:
-            kept.cancel()
-
-    async def _lead_or_follow(self, run: Run, size: tuple[int, int], kept: asyncio.Task[None]) -> Outcome:
+        """The twin from the store, else by building it. Raises Problem `overloaded` where that has no place."""
         started = perf_counter()
+        if twin := await find_whole(run.order.cache, run.order.identity):
+            return Outcome.stored(twin, started)
+        with self._admission.place():
+            size: asyncio.Future[tuple[int, int]] = asyncio.get_running_loop().create_future()
+            kept = asyncio.create_task(self._keep(run.order, size))
+            try:
+                either: list[asyncio.Future[Any]] = [kept, size]
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+                if not size.done():
+                    await kept  # raises: it is no image
+                return await self._lead_or_follow(run, size.result(), kept, started)
+            finally:
+                kept.cancel()
+
+    async def _lead_or_follow(
+        self, run: Run, size: tuple[int, int], kept: asyncio.Task[None], started: float
+    ) -> Outcome:
         order, cache = run.order, run.order.cache
 
         async def build() -> Outcome:
@@ -149,16 +150,15 @@ class Runs:
                 return await build_twin(self._services, order, size, kept, run.journal)
 
         while True:
-            twin = await find_whole(cache, order.identity)
-            if twin is None and await lead(cache, run.journal):
+            if await lead(cache, run.journal):
                 async with leading(cache, run.journal, run.give_up):
                     run.accepted.set()
+                    if twin := await find_whole(cache, order.identity):  # whoever led before has just finished
+                        return Outcome.stored(twin, started)
                     return await _as_problems(run, lambda: _in_time(run, build))
             run.accepted.set()
-            if twin is None:
-                twin = await _as_problems(run, lambda: _in_time(run, lambda: follow(cache, run.journal)))
-            if twin is not None:
-                return Outcome.stored(twin, round((perf_counter() - started) * 1000, 1))
+            if twin := await _as_problems(run, lambda: _in_time(run, lambda: follow(cache, run.journal))):
+                return Outcome.stored(twin, started)
 
     async def _keep(self, order: Order, size: asyncio.Future[tuple[int, int]]) -> None:
         """Tell the (height, width) of the image, then store it, upright, unless it is there."""

@@ -31,21 +31,28 @@ class Services:
         self._http = http
         self._urls = {service: url.rstrip("/") for service, url in urls.items()}
         self._infos: dict[Service, tuple[float, api.ServiceInfo]] = {}
+        self._asking = {service: asyncio.Lock() for service in urls}
 
     async def info(self, service: Service) -> api.ServiceInfo:
         """What the service serves; the last answer stands while a service that was seen is away."""
-        known = self._infos.get(service)
-        if known and time.monotonic() - known[0] < INFO_TTL_S:
-            return known[1]
-        try:
-            response = await self._send(service, "GET", "/v1/info", timeout=INFO_TIMEOUT_S)
-            info = _parse(service, api.ServiceInfo, response.content)
-        except Problem:
-            if known is None:
-                raise
-            info = known[1]
-        self._infos[service] = (time.monotonic(), info)
-        return info
+        if (fresh := self._fresh_info(service)) is not None:
+            return fresh
+        async with self._asking[service]:
+            if (fresh := self._fresh_info(service)) is not None:  # others waited for the same answer
+                return fresh
+            try:
+                response = await self._send(service, "GET", "/v1/info", timeout=INFO_TIMEOUT_S)
+                info = _parse(service, api.ServiceInfo, response.content)
+            except Problem:
+                if service not in self._infos:
+                    raise
+                _, info = self._infos[service]
+            self._infos[service] = (time.monotonic(), info)
+            return info
+
+    def _fresh_info(self, service: Service) -> api.ServiceInfo | None:
+        asked_at, info = self._infos.get(service, (0.0, None))
+        return info if info and time.monotonic() - asked_at < INFO_TTL_S else None
 
     async def infos(self) -> list[api.ServiceInfo]:
         """All three, in the order perception, semantics, reasoner."""

@@ -16,15 +16,23 @@ from tests.gateway.test_failure import until
 from tests.gateway.test_waiting import told
 
 
-def post(url: str, query: str = "the mug", timeout: float = 60, **headers: str) -> httpx2.Response:
-    with httpx2.Client(timeout=timeout) as http:
-        return http.post(f"{url}/segment", data={"query": query}, files={"image": png()}, headers=headers)
+@pytest.fixture(scope="module")
+def http() -> Iterator[httpx2.Client]:
+    with httpx2.Client(timeout=60) as http:
+        yield http
 
 
-def test_a_hundred_at_once_are_one_build_though_they_are_more_than_the_places(front: Gateway) -> None:
+def post(http: httpx2.Client, url: str, query: str = "the mug", timeout: float = 60, **headers: str) -> httpx2.Response:
+    form = {"data": {"query": query}, "files": {"image": png()}}
+    return http.post(f"{url}/segment", headers=headers, timeout=timeout, **form)
+
+
+def test_a_hundred_at_once_are_one_build_though_they_are_more_than_the_places(
+    front: Gateway, http: httpx2.Client
+) -> None:
     front.script.holding = {"granularity"}
     with ThreadPoolExecutor(100) as pool:
-        waiting = [pool.submit(post, str(front.http.base_url)) for _ in range(100)]
+        waiting = [pool.submit(post, http, str(front.http.base_url)) for _ in range(100)]
         until(lambda: front.script.calls["granularity"] == 1)
         front.script.holding = set()
         answers = [answer.result() for answer in waiting]
@@ -34,11 +42,11 @@ def test_a_hundred_at_once_are_one_build_though_they_are_more_than_the_places(fr
     assert sum(answer.json()["usage"]["vlm"]["calls"] for answer in answers) == 2, "told once, to who began"
 
 
-def test_the_work_stops_when_the_last_one_who_waits_has_left(front: Gateway) -> None:
+def test_the_work_stops_when_the_last_one_who_waits_has_left(front: Gateway, http: httpx2.Client) -> None:
     front.script.holding = {"reason"}
     url = str(front.http.base_url)
     with ThreadPoolExecutor() as pool:
-        short, longer = pool.submit(post, url, timeout=0.6), pool.submit(post, url, timeout=1.2)
+        short, longer = pool.submit(post, http, url, timeout=0.6), pool.submit(post, http, url, timeout=1.2)
         with pytest.raises(httpx2.ReadTimeout):
             short.result()
         assert front.script.cancelled["reason"] == 0
@@ -74,10 +82,10 @@ def script(shared_script: Script) -> Script:
     return shared_script
 
 
-def test_two_gateways_build_a_twin_once(pair: tuple[str, str], script: Script) -> None:
+def test_two_gateways_build_a_twin_once(http: httpx2.Client, pair: tuple[str, str], script: Script) -> None:
     script.holding = {"reason"}
     with ThreadPoolExecutor(100) as pool:
-        waiting = [pool.submit(post, pair[number % 2], "once") for number in range(100)]
+        waiting = [pool.submit(post, http, pair[number % 2], "once") for number in range(100)]
         until(lambda: script.calls["reason"] == 1)
         script.holding = set()
         answers = [answer.result() for answer in waiting]
@@ -85,9 +93,11 @@ def test_two_gateways_build_a_twin_once(pair: tuple[str, str], script: Script) -
     assert script.calls["proposals"] == script.calls["granularity"] == script.calls["reason"] == 1
 
 
-def test_the_other_gateway_shows_a_build_and_its_events(pair: tuple[str, str], script: Script) -> None:
+def test_the_other_gateway_shows_a_build_and_its_events(
+    http: httpx2.Client, pair: tuple[str, str], script: Script
+) -> None:
     script.holding = {"reason"}
-    address = post(pair[0], "shown", prefer="respond-async").headers["location"]
+    address = post(http, pair[0], "shown", prefer="respond-async").headers["location"]
     until(lambda: httpx2.get(pair[1] + address).json().get("stage") == "reasoning")
     with httpx2.stream("GET", f"{pair[1]}{address}/events", timeout=30) as response:
         events = told(response.iter_lines())
@@ -99,20 +109,22 @@ def test_the_other_gateway_shows_a_build_and_its_events(pair: tuple[str, str], s
     assert script.calls["reason"] == 1
 
 
-def test_the_other_gateway_can_stop_a_build(pair: tuple[str, str], script: Script) -> None:
+def test_the_other_gateway_can_stop_a_build(http: httpx2.Client, pair: tuple[str, str], script: Script) -> None:
     script.holding = {"semantics"}
-    address = post(pair[0], "stopped", prefer="respond-async").headers["location"]
+    address = post(http, pair[0], "stopped", prefer="respond-async").headers["location"]
     until(lambda: script.calls["semantics"] == 1)
     assert httpx2.delete(pair[1] + address).status_code == 204
     until(lambda: script.cancelled["semantics"] == 1)
 
 
-def test_who_follows_takes_over_when_the_one_who_leads_gives_up(pair: tuple[str, str], script: Script) -> None:
+def test_who_follows_takes_over_when_the_one_who_leads_gives_up(
+    http: httpx2.Client, pair: tuple[str, str], script: Script
+) -> None:
     script.holding = {"reason"}
     with ThreadPoolExecutor() as pool:
-        leaving = pool.submit(post, pair[0], "handed over", timeout=1.5)
+        leaving = pool.submit(post, http, pair[0], "handed over", timeout=1.5)
         until(lambda: script.calls["reason"] == 1)
-        staying = pool.submit(post, pair[1], "handed over")
+        staying = pool.submit(post, http, pair[1], "handed over")
         with pytest.raises(httpx2.ReadTimeout):
             leaving.result()
         until(lambda: script.calls["reason"] == 2)
@@ -122,18 +134,18 @@ def test_who_follows_takes_over_when_the_one_who_leads_gives_up(pair: tuple[str,
     assert script.calls["semantics"] == 1, "only what is missing"
 
 
-def test_a_gateway_that_died_is_noticed_and_its_work_taken_up(tmp_path: Path) -> None:
+def test_a_gateway_that_died_is_noticed_and_its_work_taken_up(http: httpx2.Client, tmp_path: Path) -> None:
     script = Script(holding={"reason"})
     store_url = f"sqlite:///{tmp_path}/twins.sqlite"
     with serving(services_app(script)) as services, gateway_process(services, store_url) as (survivor, _):
         with gateway_process(services, store_url) as (url, process):
-            address = post(url, prefer="respond-async").headers["location"]
+            address = post(http, url, prefer="respond-async").headers["location"]
             until(lambda: script.calls["reason"] == 1)
             process.kill()
         until(lambda: httpx2.get(survivor + address).json()["status"] == "failed")
         assert "stopped" in httpx2.get(survivor + address).json()["problem"]["detail"]
         script.holding = set()
         script.calls.clear()
-        assert post(survivor).status_code == 200
+        assert post(http, survivor).status_code == 200
         assert set(script.calls) == {"reason"}
         assert DigitalTwin.model_validate_json(httpx2.get(survivor + address).content).answer.indices == (2,)
