@@ -39,11 +39,10 @@ def _background(masks: Sequence[Mask]) -> tuple[Ints, Ints]:
 
     No run is empty and between two of them there is a pixel of a mask.
     """
-    lengths: list[int] = []
-    for mask in masks:
-        runs = run_lengths(mask.counts)
-        lengths += runs if len(runs) % 2 == 0 else [*runs, 0]  # the next mask begins with background again
-    bounds = np.cumsum(np.array(lengths, dtype=np.int64))
+    of_each = [run_lengths(mask.counts) for mask in masks]
+    # The next mask begins with background again.
+    lengths = np.concatenate([runs if len(runs) % 2 == 0 else np.append(runs, 0) for runs in of_each])
+    bounds = np.cumsum(lengths)
     starts, ends = bounds[::2] - lengths[::2], bounds[::2]
     starts, ends = starts[starts < ends], ends[starts < ends]
     first, last = starts > np.append(-1, ends)[:-1], ends < np.append(starts, bounds[-1] + 1)[1:]

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 BBox = tuple[int, int, int, int]
 
+MAX_CHARACTERS = 7  # of a number in compressed RLE: 34 bits and the sign
+
 
 class Mask(BaseModel):
     """A binary mask in COCO compressed RLE.
@@ -29,7 +31,7 @@ class Mask(BaseModel):
         if "size" in info.data:
             height, width = info.data["size"]
             runs = run_lengths(counts)
-            if sum(runs) != height * width or min(runs, default=0) < 0:
+            if runs.min(initial=0) < 0 or sum(runs.tolist()) != height * width:
                 raise ValueError(f"the runs of the RLE do not fill an image of {height}x{width}")
         return counts
 
@@ -72,27 +74,46 @@ def union(masks: Sequence[Mask], size: tuple[int, int]) -> Mask:
     return Mask.from_coco(coco.merge([mask.to_coco() for mask in masks]))
 
 
-def run_lengths(counts: str) -> list[int]:
+def segments(mask: Mask) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """What is set in each column of `mask`: x, top and bottom, [S] each, in pixels; bottom exclusive.
+
+    By x, then top; between two segments of a column there is a pixel that is not set.
+    """
+    height = mask.size[0]
+    bounds = np.cumsum(run_lengths(mask.counts))
+    starts, ends = bounds[0:-1:2], bounds[1::2]
+    starts, ends = starts[starts < ends], ends[starts < ends]
+    apart = starts[1:] > ends[:-1]
+    starts, ends = starts[np.append(True, apart)[: len(starts)]], ends[np.append(apart, True)[: len(ends)]]
+    columns = (ends - 1) // height - starts // height + 1
+    which = np.repeat(np.arange(len(starts)), columns)
+    x = starts[which] // height + np.arange(len(which)) - np.repeat(np.cumsum(columns) - columns, columns)
+    top = np.maximum(starts[which], x * height) - x * height
+    bottom = np.minimum(ends[which], (x + 1) * height) - x * height
+    return x, top, bottom
+
+
+def run_lengths(counts: str) -> NDArray[np.int64]:
     """The run lengths, background first, in a COCO compressed RLE string.
 
-    Six bits a character from `0` up: five of the number and one that says another follows; from the third run on
-    a number is the difference to the run before the last. Raises ValueError where the string ends inside a number
-    or holds a character outside the alphabet.
+    Six bits a character from `0` up: five of the number, the lowest first, and one that says another follows; from the
+    third run on a number is the difference to the run before the last. Raises ValueError where the string ends inside a
+    number or holds a character outside the alphabet or a number of more than MAX_CHARACTERS.
     """
-    runs: list[int] = []
-    value = shift = 0
-    for character in counts:
-        bits = ord(character) - 48
-        if not 0 <= bits < 64:
-            raise ValueError(f"{character!r} is no character of a compressed RLE")
-        value |= (bits & 31) << shift
-        shift += 5
-        if bits & 32:
-            continue
-        if bits & 16:
-            value -= 1 << shift
-        runs.append(value + runs[-2] if len(runs) > 2 else value)
-        value = shift = 0
-    if shift:
+    bits = np.frombuffer(counts.encode("ascii", "replace"), dtype=np.uint8).astype(np.int64) - ord("0")
+    if not bits.size:
+        return bits
+    if bits.min() < 0 or bits.max() > 63 or not counts.isascii():
+        raise ValueError("a character is none of a compressed RLE's")
+    if bits[-1] & 32:
         raise ValueError("the RLE ends inside a number")
+    last = np.flatnonzero(bits < 32)
+    first = np.append(0, last[:-1] + 1)
+    characters = last - first + 1
+    if characters.max() > MAX_CHARACTERS:
+        raise ValueError(f"a number of the RLE has more than {MAX_CHARACTERS} characters")
+    shift = 5 * (np.arange(len(bits)) - np.repeat(first, characters))
+    runs: NDArray[np.int64] = np.add.reduceat((bits & 31) << shift, first)
+    runs -= (bits[last] >> 4 & 1) << 5 * characters  # the highest bit is the sign
+    runs[1::2], runs[2::2] = np.cumsum(runs[1::2]), np.cumsum(runs[2::2])
     return runs
