@@ -120,12 +120,10 @@ async def in_turn(url: str, requests: Sequence[bytes]) -> list[Answer]:
 def overhead(repeats: int) -> Rows:
     """Of requests that nothing is stored for, over the latencies of their stages; the first is not counted."""
     with running(STAGES_S) as url:
-        image = picture(1)
-        answers = asyncio.run(in_turn(url, [post(image, f"query {n}, alone", "") for n in range(1)]))
-        images = [picture(seed) for seed in range(2, repeats + 2)]
-        answers = asyncio.run(in_turn(url, [post(image, "what is it?") for image in images]))
+        requests = [post(picture(seed), f"what is {seed}?") for seed in range(repeats + 1)]
+        answers = asyncio.run(in_turn(url, requests))
     _all(answers, 200)
-    seconds = [answer.seconds for answer in answers]
+    seconds = [answer.seconds for answer in answers[1:]]
     yield (
         f"nothing stored, stages of {1000 * IDEAL_S:.0f} ms: over them, the doubles' own time included",
         f"p50 {1000 * (median(seconds) - IDEAL_S):.1f} ms (n = {repeats})",

@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dtwinseger.twin.mask import Mask
+from dtwinseger.twin.mask import Mask, segments
 from dtwinseger.twin.model import TwinObject
 from dtwinseger.twin.relations import relate
 from dtwinseger.twin.text import spatial
@@ -71,6 +71,6 @@ def _name(said: Described | None) -> str:
 
 
 def _centroid(mask: Mask) -> NDArray[np.float64]:
-    """[2] x, y: the mean of the mask's pixels (Eq. 2)."""
-    rows, columns = np.nonzero(mask.decode())
-    return np.array([columns.mean(), rows.mean()])
+    """[2] x, y: the mean of the mask's pixels (Eq. 2), from its runs."""
+    x, top, bottom = segments(mask)
+    return np.average([x, (top + bottom - 1) / 2], axis=1, weights=bottom - top)

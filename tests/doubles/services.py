@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 from fastapi import FastAPI, Form, Request, Response, UploadFile
@@ -145,6 +146,7 @@ async def _lines(script: Script, asked: api.SemanticsRequest) -> AsyncIterator[s
     yield json.dumps(api.SemanticsEnd(model="double", prompts="p", usage=_one_call()).model_dump()) + "\n"
 
 
+@cache
 def _proposal(size: tuple[int, int], box: tuple[int, int, int, int]) -> api.Proposal:
     mask = np.zeros(size, dtype=np.bool_)
     mask[box[1] : box[3], box[0] : box[2]] = True
