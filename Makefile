@@ -5,7 +5,7 @@ UV := $(if $(shell uv --version 2>/dev/null),uv,.uv/bin/uv)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format doctor weights bench-quality bench-latency bench-perception bench-semantics
+.PHONY: help setup run test lint format doctor weights bench-quality bench-latency bench-perception bench-semantics bench-gateway
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ bench-perception: setup ## proposals by stage: SAM's mask generator against ours
 bench-semantics: setup ## the VLM's caller against a scripted engine, then the bundled VLM by prompting and batch size
 	@$(BIN)/python -m benchmarks.semantics
 	@$(BIN)/python -m benchmarks.semantics_quality
+
+bench-gateway: setup ## what the gateway adds to its stages, the store's answers, a crowd (doubles of the services)
+	@$(BIN)/python -m benchmarks.gateway
 
 # Nothing is synced again until the lock or the project file changes.
 .venv/.synced: pyproject.toml uv.lock | $(filter .uv/%,$(UV))

@@ -1,5 +1,6 @@
 """The stages of a build. Each looks in the store, computes what is missing, and stores it before the next begins."""
 
+import asyncio
 from collections.abc import Sequence
 
 from dtwinseger import api
@@ -43,10 +44,8 @@ class Stages:
         same_levels = set(missing) == set(response.levels) == set(response.options)
         if (response.height, response.width) != build.size or not same_levels:
             raise Problem("upstream_invalid", "perception answered for another image or other levels")
-        for level in missing:
-            one = _of_level(response, level)
-            await self._cache.put(wanted[level], one)
-            found[level] = (wanted[level], one)
+        found |= {level: (wanted[level], _of_level(response, level)) for level in missing}
+        await asyncio.gather(*(self._cache.put(*found[level]) for level in missing))
         return found
 
     async def granularity(self, build: Build) -> Granularity:

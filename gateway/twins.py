@@ -26,10 +26,12 @@ async def keep_image(cache: Cache, sha256: str, pixels: NDArray[np.uint8]) -> No
 async def keep_twin(cache: Cache, asked: Asked, twin: DigitalTwin) -> None:
     """Store a twin, what was asked for it, and that it existed."""
     request = StoredRequest(query=asked.query, options=asked.options, created=datetime.now(UTC))
-    await remember(cache, twin.id)
-    await cache.put(f"request:{twin.id}", request)
-    await cache.include(f"asked:{twin.image.sha256}", f"{request.created.isoformat()} {twin.id}")
-    await cache.put(f"twin:{twin.id}", twin)
+    await asyncio.gather(
+        remember(cache, twin.id),
+        cache.put(f"request:{twin.id}", request),
+        cache.include(f"asked:{twin.image.sha256}", f"{request.created.isoformat()} {twin.id}"),
+    )
+    await cache.put(f"twin:{twin.id}", twin)  # last: with it the others are found
 
 
 async def remember(cache: Cache, identity: str) -> None:
