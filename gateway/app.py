@@ -48,7 +48,9 @@ def create() -> FastAPI:
         error = cache.last_error
         return dict(zip(urls, states, strict=True)) | {"store": f"degraded: {error}" if error else "ok"}
 
-    app = create_app("gateway", lifespan=lifespan, readiness=readiness, log_level=settings.log_level)
+    app = create_app(
+        "gateway", lifespan=lifespan, readiness=readiness, log_level=settings.log_level, drain_s=settings.drain_s
+    )
     app.include_router(segmenting.router(services, cache, runs, settings, PROBLEMS))
     app.include_router(resources.router(cache, runs, PROBLEMS))
 

@@ -11,6 +11,7 @@ from prometheus_client import Histogram
 from pydantic import Base64Bytes, BaseModel, ConfigDict
 
 from dtwinseger import api
+from dtwinseger.service.telemetry import span
 from dtwinseger.twin import DigitalTwin, Index
 from gateway.cache import Cache
 from gateway.journal import Journal
@@ -97,7 +98,9 @@ class Build:
         started = perf_counter()
         self.journal.advance(stage, 0, 0)
         try:
-            yield
+            with span(stage) as traced:
+                yield
+                traced.set_attribute("dtwinseger.cached", STAGES[stage] in self.cached)
         finally:
             seconds = perf_counter() - started
             self.timings_ms[stage] = round(seconds * 1000, 1)

@@ -13,6 +13,7 @@ from dtwinseger import api
 from dtwinseger.problems import Problem, in_words
 from dtwinseger.service.deadline import forwarded
 from dtwinseger.service.middleware import request_id
+from dtwinseger.service.telemetry import http_call
 from dtwinseger.twin import TwinRow
 
 Service = Literal["perception", "semantics", "reasoner"]
@@ -102,24 +103,28 @@ class Services:
 
     async def _send(self, service: Service, method: str, path: str, **content: Any) -> httpx2.Response:
         timeout = content.pop("timeout", None)
-        with _translated(service, self._urls[service]):
+        url = self._urls[service]
+        with _translated(service, url), http_call(method, url, path) as call:
             response = await self._http.request(
                 method,
-                self._urls[service] + path,
-                headers=_headers(),
+                url + path,
+                headers=_headers() | call.headers,
                 timeout=httpx2.Timeout(timeout, connect=_CONNECT_TIMEOUT_S),
                 **content,
             )
+            call.answered(response.status_code)
         _raise_problem(service, response)
         return response
 
     @asynccontextmanager
     async def _stream(self, service: Service, path: str, **content: Any) -> AsyncIterator[httpx2.Response]:
-        with _translated(service, self._urls[service]):
+        url = self._urls[service]
+        with _translated(service, url), http_call("POST", url, path) as call:
             timeout = httpx2.Timeout(None, connect=_CONNECT_TIMEOUT_S)
             async with self._http.stream(
-                "POST", self._urls[service] + path, headers=_headers(), timeout=timeout, **content
+                "POST", url + path, headers=_headers() | call.headers, timeout=timeout, **content
             ) as response:
+                call.answered(response.status_code)
                 if response.is_error:
                     await response.aread()
                     _raise_problem(service, response)

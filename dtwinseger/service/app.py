@@ -3,9 +3,8 @@
 Each deployable's `app.py` has a function `create() -> FastAPI`, run by `uvicorn --factory PACKAGE.app:create`.
 """
 
-import logging
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import structlog
@@ -18,7 +17,10 @@ from starlette.requests import ClientDisconnect
 
 from dtwinseger import __version__
 from dtwinseger.problems import MEDIA_TYPE, Problem, ProblemCode
+from dtwinseger.service.drain import Drain
+from dtwinseger.service.logs import configure_logs
 from dtwinseger.service.middleware import BodyLimit, RequestContext, count_problem, request_id
+from dtwinseger.service.telemetry import Traces, note
 
 log = structlog.get_logger()
 
@@ -34,18 +36,37 @@ def create_app(
     readiness: Readiness,
     liveness: Callable[[], str] | None = None,
     log_level: str = "info",
+    drain_s: float = 0.0,
 ) -> FastAPI:
     """A FastAPI app that answers every error as a problem and has /livez, /readyz and /metrics.
 
     `readiness` is asked on each /readyz; anything but "ok" or "degraded: …" makes it 503. `liveness` is asked on each
-    /livez; anything but "ok" makes it 503, for what only a new process can mend.
+    /livez; anything but "ok" makes it 503, for what only a new process can mend. `drain_s` are the seconds from
+    SIGTERM, when /readyz becomes 503, until the service stops listening.
     """
     configure_logs(log_level)
-    app = FastAPI(title=f"dtwinseger {name}", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    traces, drain = Traces(name), Drain(drain_s)
+
+    @asynccontextmanager
+    async def whole_life(app: FastAPI) -> AsyncIterator[None]:
+        with drain.on_sigterm():
+            async with lifespan(app):
+                yield
+        await traces.close()
+
+    app = FastAPI(
+        title=f"dtwinseger {name}",
+        version=__version__,
+        lifespan=whole_life,
+        docs_url=None,
+        redoc_url=None,
+        telemetry=traces.config,
+    )
 
     async def answer(request: Request, error: Exception) -> Response:
         problem = as_problem(error)
         count_problem(name, problem)
+        note({"dtwinseger.problem": problem.code})
         return problem_response(problem)
 
     async def nobody_waits(request: Request, error: Exception) -> Response:
@@ -62,7 +83,7 @@ def create_app(
 
     @app.get("/readyz", include_in_schema=False)
     async def readyz() -> Response:
-        needs = dict(await readiness(app))
+        needs = {"process": "draining"} if drain.begun else dict(await readiness(app))
         ready = all(state == "ok" or state.startswith("degraded:") for state in needs.values())
         body = {"status": "ok" if ready else "unready", "needs": needs}
         return JSONResponse(body, status_code=200 if ready else 503)
@@ -72,7 +93,7 @@ def create_app(
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     app.add_middleware(BodyLimit, service=name)
-    app.add_middleware(RequestContext, service=name)  # added last: outermost
+    app.add_middleware(RequestContext, service=name, traces=traces, drain=drain)  # added last: outermost
     return app
 
 
@@ -94,23 +115,6 @@ def problem_response(problem: Problem) -> Response:
     headers = {} if problem.retry_after is None else {"Retry-After": str(max(1, round(problem.retry_after)))}
     body: dict[str, Any] = problem.details(request_id.get()).model_dump()
     return JSONResponse(body, status_code=problem.status, headers=headers, media_type=MEDIA_TYPE)
-
-
-def configure_logs(level: str) -> None:
-    """JSON lines to stderr, with the request id, for our events and for those of the libraries."""
-    number = logging.getLevelNamesMapping()[level.upper()]
-    logging.basicConfig(level=max(number, logging.WARNING), format="%(levelname)s %(name)s %(message)s")
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(),
-    )
 
 
 def _invalid_request(error: RequestValidationError) -> Problem:

@@ -16,6 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dtwinseger.api import MAX_BODY_BYTES, REQUEST_ID_HEADER
 from dtwinseger.problems import MEDIA_TYPE, Problem
+from dtwinseger.service.drain import Drain
+from dtwinseger.service.telemetry import QUIET, Traces
 
 DRAINED = 100_000_000  # bytes of a refused body that are read on
 MULTIPART_SLACK = 200_000  # bytes for the form's other fields and its boundaries
@@ -30,7 +32,6 @@ _SECONDS = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120),
 )
 _PROBLEMS = Counter("http_problems", "Error responses by problem code.", ["service", "code"])
-_QUIET = {"/livez", "/readyz", "/metrics"}
 
 
 def count_problem(service: str, problem: Problem) -> None:
@@ -39,11 +40,13 @@ def count_problem(service: str, problem: Problem) -> None:
 
 
 class RequestContext:
-    """Gives each request an id (the caller's, if it is a sane one), logs and times it."""
+    """Gives each request an id (the caller's, if it is a sane one) and its trace; logs and times it."""
 
-    def __init__(self, app: ASGIApp, service: str) -> None:
+    def __init__(self, app: ASGIApp, service: str, traces: Traces, drain: Drain) -> None:
         self.app = app
         self.service = service
+        self.traces = traces
+        self.drain = drain
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -53,7 +56,8 @@ class RequestContext:
         identity = given if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given) else uuid.uuid4().hex
         request_id.set(identity)
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=identity)
+        structlog.contextvars.bind_contextvars(service=self.service, request_id=identity)
+        self.traces.enter()
         started = time.perf_counter()
         status = 499  # nothing was sent: the client left
 
@@ -61,19 +65,24 @@ class RequestContext:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = identity
+                headers = MutableHeaders(scope=message)
+                headers[REQUEST_ID_HEADER] = identity
+                if self.drain.begun:
+                    headers["Connection"] = "close"  # the next request goes to another process
             await send(message)
 
         try:
             await self.app(scope, receive, send_with_id)
+        except Exception:
+            status = 500  # what the server's own handler, outside of this, will send
+            raise
         finally:
             seconds = time.perf_counter() - started
             route = getattr(scope.get("route"), "path", "unmatched")
             _SECONDS.labels(self.service, scope["method"], route, str(status)).observe(seconds)
-            if route not in _QUIET:
+            if route not in QUIET:
                 log.info(
                     "request.done",
-                    service=self.service,
                     method=scope["method"],
                     route=route,
                     status=status,

@@ -14,4 +14,5 @@ class ServiceSettings(BaseSettings):
     max_running: Annotated[int, Field(ge=1)] = 8  # requests at work at once
     max_queued: Annotated[int, Field(ge=0)] = 32  # requests waiting; one more is answered 503
     timeout_s: Annotated[float, Field(gt=0)] = 120.0  # where the caller sets no shorter deadline
+    drain_s: Annotated[float, Field(ge=0)] = 0.0  # from SIGTERM, when /readyz turns 503, until the port is closed
     log_level: str = "info"

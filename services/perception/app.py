@@ -69,7 +69,12 @@ def create() -> FastAPI:
         return {"device": device.state() if warm else "warming up"}
 
     app = create_app(
-        "perception", lifespan=lifespan, readiness=readiness, liveness=device.state, log_level=settings.log_level
+        "perception",
+        lifespan=lifespan,
+        readiness=readiness,
+        liveness=device.state,
+        log_level=settings.log_level,
+        drain_s=settings.drain_s,
     )
 
     @app.post("/v1/proposals")

@@ -15,6 +15,7 @@ import torch
 
 from dtwinseger.problems import Problem
 from dtwinseger.service.deadline import remaining
+from dtwinseger.service.telemetry import span
 from services.perception import metrics
 
 log = structlog.get_logger()
@@ -37,6 +38,9 @@ class _Waiting(Generic[Job, Result]):
     job: Job
     answer: "asyncio.Future[Result | Exception]"  # an exception is a result here, so that asyncio never misses one
     gone: threading.Event = field(default_factory=threading.Event)
+    since: float = field(default_factory=monotonic)
+    waited_s: float = 0.0  # until it was taken
+    beside: int = 0  # jobs that were taken with it
 
     def settle(self, outcome: Result | Exception) -> None:
         """Hand the outcome to whoever waits for it, if anyone does; from any thread."""
@@ -93,12 +97,15 @@ class Device(Generic[Job, Result]):
         if remaining() == 0:
             raise Problem("deadline_exceeded", "no time was left for the device")
         waiting: _Waiting[Job, Result] = _Waiting(job, asyncio.get_running_loop().create_future())
-        self._put(waiting)
-        try:
-            outcome = await waiting.answer
-        finally:
-            waiting.gone.set()
-            self._forget(waiting)
+        with span("device") as traced:
+            self._put(waiting)
+            try:
+                outcome = await waiting.answer
+            finally:
+                waiting.gone.set()
+                self._forget(waiting)
+                traced.set_attribute("dtwinseger.waited_ms", round(waiting.waited_s * 1000, 1))
+                traced.set_attribute("dtwinseger.images_beside", waiting.beside)
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
@@ -169,6 +176,8 @@ class Device(Generic[Job, Result]):
             self._look()
             return True
         metrics.BATCH_IMAGES.observe(len(batch))
+        for waiting in batch:
+            waiting.waited_s, waiting.beside = self._at_work_since - waiting.since, len(batch) - 1
         outcomes = self._outcomes(batch)
         job_s = self._busy_s() / len(batch)
         self._job_s = (1 - LATEST) * self._job_s + LATEST * job_s if self._job_s else job_s

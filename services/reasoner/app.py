@@ -31,7 +31,9 @@ def create() -> FastAPI:
     async def readiness(app: FastAPI) -> Mapping[str, str]:
         return {"engine": await engine.state()}
 
-    app = create_app("reasoner", lifespan=lifespan, readiness=readiness, log_level=settings.log_level)
+    app = create_app(
+        "reasoner", lifespan=lifespan, readiness=readiness, log_level=settings.log_level, drain_s=settings.drain_s
+    )
 
     @app.post("/v1/reason")
     async def ask_reason(request: Request, asked: api.ReasonRequest) -> api.ReasonResponse:

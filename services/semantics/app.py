@@ -47,7 +47,9 @@ def create() -> FastAPI:
     async def readiness(app: FastAPI) -> Mapping[str, str]:
         return {"engine": await engine.state()}
 
-    app = create_app("semantics", lifespan=lifespan, readiness=readiness, log_level=settings.log_level)
+    app = create_app(
+        "semantics", lifespan=lifespan, readiness=readiness, log_level=settings.log_level, drain_s=settings.drain_s
+    )
 
     @app.post("/v1/granularity")
     async def ask_granularity(

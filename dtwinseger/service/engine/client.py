@@ -7,6 +7,8 @@ from typing import Self
 
 import httpx2
 import openai
+from opentelemetry.trace import SpanKind
+from opentelemetry.util.types import AttributeValue
 from pydantic import BaseModel
 
 from dtwinseger.api import EngineUsage
@@ -28,6 +30,7 @@ from dtwinseger.service.engine.completion import (
 from dtwinseger.service.engine.failure import CallFailed, as_failure
 from dtwinseger.service.engine.http import LIMITED_RETRIES, GuardedHttp
 from dtwinseger.service.engine.settings import EngineSettings
+from dtwinseger.service.telemetry import note, span
 
 FAILURES = 5  # in a row, after which the engine is left alone
 PAUSE_S = 15.0  # then until the next try
@@ -97,21 +100,22 @@ class Engine:
         asked = list(messages)
         error = ""
         for _ in range(2):
-            try:
-                answered = await self._complete(asked, schema, max_tokens, temperature, hear is not None)
-                cost = self._counted(answered, images(asked))
-                usage += cost
-                if meter:
-                    meter(cost)
-                text = self._text(answered)
-            except CallFailed as failure:
-                self._count(failure.outcome)
-                raise
-            except asyncio.CancelledError:
-                self._count("cancelled")
-                raise
-            answer, error = read(text, schema, check)
-            self._count("invalid" if answer is None else "ok")
+            with span(f"chat {self.settings.model}", self._described(max_tokens, temperature), SpanKind.CLIENT):
+                try:
+                    answered = await self._complete(asked, schema, max_tokens, temperature, hear is not None)
+                    cost = self._counted(answered, images(asked))
+                    usage += cost
+                    if meter:
+                        meter(cost)
+                    text = self._text(answered)
+                except CallFailed as failure:
+                    self._count(failure.outcome)
+                    raise
+                except asyncio.CancelledError:
+                    self._count("cancelled")
+                    raise
+                answer, error = read(text, schema, check)
+                self._count("invalid" if answer is None else "ok")
             if answer is not None:
                 if hear and answered:
                     hear(answered.tokens())
@@ -175,7 +179,20 @@ class Engine:
                 cost_usd=self.settings.cost_usd(prompt, cached, completed),
             )
         metrics.observe(self.role, usage)
+        note({"gen_ai.usage.input_tokens": usage.prompt_tokens, "gen_ai.usage.output_tokens": usage.completion_tokens})
         return usage
+
+    def _described(self, max_tokens: int, temperature: float) -> dict[str, AttributeValue]:
+        """A call by the semantic conventions of generative AI; what is asked and answered stays out of it."""
+        return {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": "openai",  # its protocol, whoever serves
+            "gen_ai.request.model": self.settings.model,
+            "gen_ai.request.max_tokens": max_tokens,
+            "gen_ai.request.temperature": temperature,
+            "dtwinseger.engine": self.role,
+        }
 
     def _count(self, outcome: metrics.Outcome) -> None:
         metrics.CALLS.labels(self.role, outcome).inc()
+        note({"dtwinseger.outcome": outcome})

@@ -18,6 +18,7 @@ from dtwinseger.service.engine.breaker import Breaker
 from dtwinseger.service.engine.budget import RetryBudget
 from dtwinseger.service.engine.failure import CallFailed, patience
 from dtwinseger.service.engine.gate import Gate
+from dtwinseger.service.telemetry import http_call
 
 LIMITED_RETRIES = 5  # of a call that is answered 429, or 503 with Retry-After
 FAILED_RETRIES = 2  # of a call that fails otherwise
@@ -54,8 +55,13 @@ class GuardedHttp(openai.DefaultAsyncHttpxClient):
         sent_at = await self._let_through()
         started = time.perf_counter()
         try:
-            with self._in_flight.track_inprogress():
+            with (
+                self._in_flight.track_inprogress(),
+                http_call(request.method, str(request.url), "/chat/completions") as call,
+            ):
+                request.headers.update(call.headers)
                 response = await _whole(await super().send(request, stream=True, **options))
+                call.answered(response.status_code)
         except (httpx2.RequestError, ssl.SSLError) as error:
             self._failed()
             if self._may_retry(retries, FAILED_RETRIES):
