@@ -1,5 +1,6 @@
 """The shared twin store: Redis, with timeouts that keep a hung server from holding a request."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,6 +10,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from gateway.store import STORE_TIMEOUT_S, StoreUnavailableError
+from gateway.store.measure import Operation, measured
 
 _PREFIX = "dtwinseger:"
 
@@ -37,34 +39,34 @@ class RedisStore:
         self._unlock = self._redis.register_script(_UNLOCK)
 
     async def get(self, key: str) -> bytes | None:
-        async with _translated():
+        async with _asking("get"):
             value = await self._redis.get(_PREFIX + key)
             return value if isinstance(value, bytes) else None
 
     async def put(self, key: str, value: bytes, ttl_s: float) -> None:
-        async with _translated():
+        async with _asking("put"):
             await self._redis.set(_PREFIX + key, value, px=_ms(ttl_s))
 
     async def delete(self, key: str) -> None:
-        async with _translated():
+        async with _asking("delete"):
             await self._redis.delete(_PREFIX + key)
 
     async def lock(self, key: str, owner: bytes, ttl_s: float) -> bool:
-        async with _translated():
+        async with _asking("lock"):
             return bool(await self._lock(keys=[_PREFIX + key], args=[owner, _ms(ttl_s)]))
 
     async def unlock(self, key: str, owner: bytes) -> None:
-        async with _translated():
+        async with _asking("unlock"):
             await self._unlock(keys=[_PREFIX + key], args=[owner])
 
     async def include(self, key: str, member: bytes, ttl_s: float) -> None:
-        async with _translated(), self._redis.pipeline(transaction=True) as both:
+        async with _asking("include"), self._redis.pipeline(transaction=True) as both:
             both.sadd(_PREFIX + key, member)
             both.pexpire(_PREFIX + key, _ms(ttl_s))
             await both.execute()
 
     async def members(self, key: str) -> list[bytes]:
-        async with _translated():
+        async with _asking("members"):
             return [member for member in await self._redis.smembers(_PREFIX + key) if isinstance(member, bytes)]
 
     async def close(self) -> None:
@@ -76,8 +78,13 @@ def _ms(seconds: float) -> int:
 
 
 @asynccontextmanager
-async def _translated() -> AsyncIterator[None]:
-    try:
-        yield
-    except (RedisError, OSError, TimeoutError) as error:
-        raise StoreUnavailableError(f"Redis: {error or type(error).__name__}") from error
+async def _asking(operation: Operation) -> AsyncIterator[None]:
+    """One call: STORE_TIMEOUT_S in all, for redis-py's own timeouts hold for each step of connecting and reading."""
+    with measured(operation):
+        try:
+            async with asyncio.timeout(STORE_TIMEOUT_S):
+                yield
+        except TimeoutError as error:
+            raise StoreUnavailableError(f"Redis: no answer within {STORE_TIMEOUT_S:g} s") from error
+        except (RedisError, OSError) as error:
+            raise StoreUnavailableError(f"Redis: {error or type(error).__name__}") from error
