@@ -19,6 +19,7 @@ from gateway.preferences import Preferences
 from gateway.result import to_result
 from gateway.runs import Run, Runs
 from gateway.settings import GatewaySettings
+from gateway.timing import server_timing
 
 JSON, PNG, EVENTS = "application/json", "image/png", sse.MEDIA_TYPE
 LINGER_S = 3.0  # a caller that lost its stream of events may come back within this time
@@ -96,6 +97,7 @@ async def _patient(run: Run, patience_s: float | None) -> Outcome | None:
 
 async def _told(order: Order, outcome: Outcome, kind: str, headers: dict[str, str]) -> Response:
     result = await result_of(order, outcome, "png" if kind == PNG else None)
+    headers |= {"Server-Timing": server_timing(outcome.timings_ms, outcome.cached)}
     if kind == PNG and isinstance(result.mask, api.PngMask):
         return Response(base64.b64decode(result.mask.png), media_type=PNG, headers=headers)
     return Response(result.model_dump_json(), media_type=JSON, headers=headers)

@@ -16,7 +16,11 @@ log = structlog.get_logger()
 Model = TypeVar("Model", bound=BaseModel)
 T = TypeVar("T")
 
-_READS = Counter("gateway_store_reads", "Reads of the twin store.", ["kind", "result"])
+_READS = Counter(
+    "gateway_store_reads",
+    "Reads of the twin store by what was read: hit, miss, corrupt, unavailable.",
+    ["kind", "result"],
+)
 REST_S = 5.0  # after a failure the store is left alone for this long
 
 
@@ -36,16 +40,19 @@ class Cache:
 
     async def get(self, key: str, kind: type[Model]) -> Model | None:
         """The model under `key`; None for a miss, a corrupt or old value, or a store that is down."""
+        name = key.partition(":")[0]
         if self.last_error:
+            _READS.labels(name, "unavailable").inc()
             return None
         try:
             stored = await self._store.get(key)
         except StoreUnavailableError as error:
+            _READS.labels(name, "unavailable").inc()
             self._rest(error)
             return None
         found = None if stored is None else unpack_model(kind, stored)
         result = "hit" if found is not None else "miss" if stored is None else "corrupt"
-        _READS.labels(key.partition(":")[0], result).inc()
+        _READS.labels(name, result).inc()
         if result == "corrupt":
             log.warning("store.corrupt", key=key)
         return found

@@ -4,9 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
+from prometheus_client import Gauge
+
 from dtwinseger.problems import Problem
 
 RETRY_AFTER_S = 2.0
+
+_RUNNING = Gauge("admission_running", "Requests at work, of the gateway builds.")
+_WAITING = Gauge("admission_waiting", "Requests, of the gateway builds, that have a place and wait for their turn.")
 
 
 class Admission:
@@ -31,7 +36,8 @@ class Admission:
             raise Problem("overloaded", "too many requests are waiting; try again shortly", retry_after=RETRY_AFTER_S)
         self.admitted += 1
         try:
-            yield
+            with _WAITING.track_inprogress():
+                yield
         finally:
             self.admitted -= 1
 
@@ -39,4 +45,9 @@ class Admission:
     async def turn(self) -> AsyncIterator[None]:
         """Work, once there is room; for those who have a place."""
         async with self._slots:
-            yield
+            _WAITING.dec()
+            try:
+                with _RUNNING.track_inprogress():
+                    yield
+            finally:
+                _WAITING.inc()
