@@ -31,6 +31,6 @@ def test_an_answer_tells_its_stages_and_a_stored_one_that_they_cost_nothing(fron
 
 
 def test_a_mask_alone_has_it_too(front: Gateway) -> None:
-    mask = front.segment(query="the cup", **{"Accept": "image/png"})
+    mask = front.segment(query="the cup", Accept="image/png")
     assert mask.headers["content-type"] == "image/png"
     assert set(told(mask.headers["server-timing"])) == STAGES | {"total"}
