@@ -1,8 +1,11 @@
 """What every deployable gets from the factory: problems, ids, limits, health."""
 
 import asyncio
+import io
+import json
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, redirect_stderr
 
 import httpx2
 import pytest
@@ -68,6 +71,16 @@ def test_what_nobody_foresaw_is_internal_and_tells_no_secrets(http: httpx2.Clien
     response = http.get("/crash", headers={"Connection": "close"})
     assert (response.status_code, response.json()["code"]) == (500, "internal")
     assert "swordfish" not in response.text
+
+
+def test_a_crash_is_counted_and_logged_as_500(http: httpx2.Client) -> None:
+    with redirect_stderr(io.StringIO()) as log:
+        http.get("/crash", headers={"Connection": "close", "X-Request-Id": "the-crash"})
+        counted = http.get("/metrics").text
+    assert re.search(r'http_request_seconds_count\{[^}]*route="/crash"[^}]*status="500"', counted)
+    lines = [json.loads(line) for line in log.getvalue().splitlines() if "the-crash" in line]
+    assert {line["event"] for line in lines} == {"request.done", "request.failed"}
+    assert next(line["status"] for line in lines if line["event"] == "request.done") == 500
 
 
 @pytest.mark.parametrize("code", PROBLEM_CODES)
