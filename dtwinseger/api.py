@@ -1,14 +1,20 @@
 """Wire contracts shared by the client, the gateway and the three services. Pixels, x right, y down, throughout."""
 
+import base64
 from datetime import datetime
+from io import BytesIO
 from typing import Annotated, Any, Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from dtwinseger.problems import ProblemDetails
 from dtwinseger.twin.mask import BBox, Mask
 from dtwinseger.twin.model import Granularity, TwinRow
 from dtwinseger.twin.path import Index, Step
+from dtwinseger.twin.polygons import Polygon, from_polygons
 
 MAX_BODY_BYTES = 20_000_000
 MAX_PIXELS = 40_000_000
@@ -16,6 +22,7 @@ MAX_QUERY_CHARACTERS = 2_000
 TIMEOUT_HEADER = "X-Timeout-Ms"  # what remains of the caller's deadline
 REQUEST_ID_HEADER = "X-Request-Id"
 
+MaskFormat = Literal["rle", "polygon", "png"]
 Level = Granularity  # proposals are made for a granularity
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -86,7 +93,7 @@ class SegmentOptions(Contract):
     proposals: ProposalOptions = ProposalOptions()
     semantics: SemanticsOptions = SemanticsOptions()
     reasoning: ReasoningOptions = ReasoningOptions()
-    mask_format: Literal["rle", "png"] = "rle"
+    mask_format: MaskFormat = "rle"
 
 
 class EngineUsage(Contract):
@@ -130,6 +137,31 @@ class PngMask(Contract):
     size: tuple[int, int]  # height, width
     png: str
 
+    def decode(self) -> NDArray[np.bool_]:
+        """The mask as [H, W] bool."""
+        with Image.open(BytesIO(base64.b64decode(self.png)), formats=["PNG"]) as image:
+            return np.asarray(image) > 0
+
+
+class PolygonMask(Contract):
+    """A mask as polygons whose rings follow the edges of its pixels: exact, parts and holes and all.
+
+    A polygon is a list of rings, the first the outer one and the others its holes; a ring is a closed list of [x, y].
+    They are corners of pixels, x right, y down: [0, 0] is the top left corner of the image, [width, height] its bottom
+    right one, and the pixel in column c and row r the square from [c, r] to [c + 1, r + 1]. Pixels that meet at a
+    corner only are polygons of their own (4-connectivity). See `dtwinseger.twin.polygons`.
+    """
+
+    size: tuple[int, int]  # height, width
+    polygons: tuple[Polygon, ...]
+
+    def decode(self) -> NDArray[np.bool_]:
+        """The mask as [H, W] bool; raises ValueError where a vertex lies outside of the image."""
+        return from_polygons(self.polygons, self.size)
+
+
+AnyMask = Mask | PolygonMask | PngMask  # as `mask_format` asks for it; each has `size` and `decode`
+
 
 class SegmentedObject(Contract):
     """One of the objects that answer the query."""
@@ -139,7 +171,7 @@ class SegmentedObject(Contract):
     bbox: BBox
     area_percent: float
     confidence: float | None
-    mask: Mask | PngMask
+    mask: AnyMask
 
 
 class SegmentResult(Contract):
@@ -149,7 +181,7 @@ class SegmentResult(Contract):
     query: str
     granularity: Granularity
     indices: tuple[Index, ...]
-    mask: Mask | PngMask  # union of the chosen objects
+    mask: AnyMask  # union of the chosen objects
     objects: tuple[SegmentedObject, ...]
     path: tuple[Step, ...]
     usage: Usage

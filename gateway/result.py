@@ -11,6 +11,7 @@ from PIL import Image
 from dtwinseger import api
 from dtwinseger.twin import DigitalTwin, Mask
 from dtwinseger.twin.mask import union
+from dtwinseger.twin.polygons import to_polygons
 from gateway.build import STAGES
 
 
@@ -23,7 +24,7 @@ def answer_mask(twin: DigitalTwin) -> Mask:
 
 def to_result(
     twin: DigitalTwin,
-    mask_format: str,
+    mask_format: api.MaskFormat,
     usage: api.Usage,
     timings_ms: dict[str, float],
     cached: Sequence[str],
@@ -31,9 +32,11 @@ def to_result(
 ) -> api.SegmentResult:
     """The response to `POST /segment`: what the twin holds, and what this request cost."""
 
-    def told(mask: Mask) -> Mask | api.PngMask:
+    def told(mask: Mask) -> api.AnyMask:
         if mask_format == "rle":
             return mask
+        if mask_format == "polygon":
+            return api.PolygonMask(size=mask.size, polygons=to_polygons(mask))
         return api.PngMask(size=mask.size, png=base64.b64encode(mask_png(mask)).decode())
 
     by_index = {item.index: item for item in twin.objects}

@@ -15,6 +15,14 @@ from tests.doubles.services import Script
 from tests.gateway.conftest import Gateway, gateway, png
 
 
+def drawn(*boxes: tuple[int, int, int, int]) -> np.ndarray:
+    """The mask of rectangles in the image that `segment` sends by default."""
+    mask = np.zeros((56, 64), dtype=bool)
+    for x1, y1, x2, y2 in boxes:
+        mask[y1:y2, x1:x2] = True
+    return mask
+
+
 def test_an_answer_holds_mask_objects_path_usage_and_timings(front: Gateway) -> None:
     response = front.segment()
     assert response.status_code == 200, response.text
@@ -63,6 +71,22 @@ def test_masks_can_be_png_in_json(front: Gateway) -> None:
     result = api.SegmentResult.model_validate_json(front.segment(options='{"mask_format": "png"}').content)
     assert isinstance(result.mask, api.PngMask)
     assert isinstance(result.objects[0].mask, api.PngMask)
+    assert (result.mask.decode() == drawn((32, 8, 50, 20))).all()
+
+
+def test_masks_can_be_polygons(front: Gateway) -> None:
+    front.script.keep = {1, 2}
+    result = api.SegmentResult.model_validate_json(front.segment(options='{"mask_format": "polygon"}').content)
+    assert isinstance(result.mask, api.PolygonMask)
+    assert len(result.mask.polygons) == 2
+    assert (result.mask.decode() == drawn((4, 4, 30, 30), (32, 8, 50, 20))).all()
+    assert (result.objects[1].mask.decode() == drawn((32, 8, 50, 20))).all()
+
+
+def test_the_format_of_masks_is_no_other_twin(front: Gateway) -> None:
+    told = [front.segment(options=f'{{"mask_format": "{kind}"}}').json() for kind in ("rle", "polygon", "png")]
+    assert len({result["twin_id"] for result in told}) == 1
+    assert front.script.calls["reason"] == 1
 
 
 def test_a_repeated_request_is_the_same_resource_and_costs_no_call(front: Gateway) -> None:
