@@ -23,6 +23,7 @@ TIMEOUT_HEADER = "X-Timeout-Ms"  # what remains of the caller's deadline
 REQUEST_ID_HEADER = "X-Request-Id"
 
 MaskFormat = Literal["rle", "polygon", "png"]
+ExportFormat = Literal["json", "coco", "geojson"]  # of a twin
 Level = Granularity  # proposals are made for a granularity
 Share = Annotated[float, Field(ge=0, le=1)]
 

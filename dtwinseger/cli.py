@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from dtwinseger.api import SegmentResult
+from dtwinseger.api import ExportFormat, SegmentResult
 from dtwinseger.client import DEFAULT_URL, Client
 from dtwinseger.console import print_result, print_twin, watching
 from dtwinseger.doctor import examine
@@ -65,16 +65,15 @@ def ask(
 @app.command()
 def twin(
     twin_id: Annotated[str, typer.Argument(metavar="ID", help="As `segment` prints it.")],
-    as_json: AsJson = False,
+    kind: Annotated[ExportFormat | None, typer.Option("--format", help="Print it as a file of this format.")] = None,
     url: Url = DEFAULT_URL,
 ) -> None:
     """Show the digital twin behind an answer: every object that was seen, and how it was judged."""
     with _one_line_errors(), Client(url) as client:
-        found = client.twin(twin_id)
-        if as_json:
-            typer.echo(found.model_dump_json())
+        if kind is None:
+            print_twin(Console(), client.twin(twin_id))
         else:
-            print_twin(Console(), found)
+            typer.echo(client.export(twin_id, kind))
 
 
 @app.command()

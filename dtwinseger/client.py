@@ -15,7 +15,7 @@ import httpx2
 from PIL import Image
 from pydantic import BaseModel, Field, RootModel, ValidationError
 
-from dtwinseger.api import TIMEOUT_HEADER, AskRequest, SegmentOptions, SegmentResult, TwinStatus
+from dtwinseger.api import TIMEOUT_HEADER, AskRequest, ExportFormat, SegmentOptions, SegmentResult, TwinStatus
 from dtwinseger.events import EventReader, Progress
 from dtwinseger.problems import Problem, ProblemCode, in_words
 from dtwinseger.twin import DigitalTwin
@@ -63,6 +63,13 @@ class Client:
     def twin(self, twin_id: str) -> DigitalTwin:
         """The digital twin behind an answer. Raises Problem `not_found` while it is being built."""
         return _ready(self._send("GET", _path(twin_id)))
+
+    def export(self, twin_id: str, kind: ExportFormat) -> bytes:
+        """The twin as a file: its own JSON, a COCO detection file, or GeoJSON in pixels of the image.
+
+        Raises Problem `not_found` while it is being built.
+        """
+        return _file(self._send("GET", _path(twin_id), params={"format": kind}), kind)
 
     def overlay(self, twin_id: str) -> bytes:
         """The image with the answer marked on it, as a PNG."""
@@ -127,6 +134,10 @@ class AsyncClient:
     async def twin(self, twin_id: str) -> DigitalTwin:
         """See `Client.twin`."""
         return _ready(await self._send("GET", _path(twin_id)))
+
+    async def export(self, twin_id: str, kind: ExportFormat) -> bytes:
+        """See `Client.export`."""
+        return _file(await self._send("GET", _path(twin_id), params={"format": kind}), kind)
 
     async def overlay(self, twin_id: str) -> bytes:
         """See `Client.overlay`."""
@@ -234,6 +245,13 @@ def _ready(response: httpx2.Response) -> DigitalTwin:
     if found.problem:
         raise Problem(found.problem.code, found.problem.detail, request_id=found.problem.request_id)
     raise Problem("not_found", f"the twin is still being built (stage: {found.stage or 'waiting'}); ask again shortly")
+
+
+def _file(response: httpx2.Response, kind: ExportFormat) -> bytes:
+    """The twin as it came. Raises Problem as `_ready` does, for its own JSON may be that of a build."""
+    if kind == "json":
+        _ready(response)
+    return response.content
 
 
 def _question(query: str, options: Options | None) -> dict[str, Any]:

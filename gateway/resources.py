@@ -13,6 +13,7 @@ from dtwinseger.twin import DigitalTwin
 from gateway import handoff, pages, sse, twins
 from gateway.answering import EVENTS, JSON, PNG, RETRY_AFTER_S, watch
 from gateway.cache import Cache
+from gateway.export import MEDIA_TYPES, export_format, exported
 from gateway.journal import Journal, Snapshot
 from gateway.negotiation import preferred
 from gateway.overlay import overlay_png
@@ -41,16 +42,20 @@ def router(cache: Cache, runs: Runs, problems: dict[int | str, dict[str, Any]]) 
                 raise Problem("not_found", f"this twin is not there: {detail}", retry_after=RETRY_AFTER_S) from None
             raise
 
-    @routes.get("", response_model=DigitalTwin | api.TwinStatus)
+    offered: dict[str, Any] = {kind: {} for kind in (HTML, *MEDIA_TYPES.values())}
+
+    @routes.get("", response_model=DigitalTwin | api.TwinStatus, responses={200: {"content": offered}})
     async def twin(
         identity: str,
         accept: Annotated[str, Header()] = "*/*",
         format: str | None = None,  # noqa: A002
     ) -> Response:
-        """The twin, or how far its build is: JSON, or a page for a browser."""
-        if format not in (None, "json"):
-            raise Problem("invalid_options", f"unknown format {format!r}: leave it out or use json")
+        """The twin, or how far its build is: JSON, or a page for a browser. An export of it, where it is there."""
+        kind = export_format("json" if format is None else format)
         headers = {"Vary": "Accept"}
+        if kind != "json":
+            body = await asyncio.to_thread(exported, await ready(identity), kind)
+            return Response(body, media_type=MEDIA_TYPES[kind], headers=headers)
         try:
             found = await twins.with_asked(cache, await twins.find(cache, identity))
         except Problem:

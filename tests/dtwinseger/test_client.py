@@ -132,6 +132,18 @@ def test_the_async_client_sends_and_returns_the_same(client: Client, wire: Wire)
     assert wire.form() == expected
 
 
+def test_an_export_is_the_file_as_it_came(client: Client, wire: Wire) -> None:
+    async def ask() -> bytes:
+        async with AsyncClient(wire.url, timeout=5) as client:
+            return await client.export("a", "coco")
+
+    wire.body = b'{"type": "FeatureCollection"}'
+    assert client.export("a", "geojson") == wire.body
+    assert wire.line == "GET /dt/a?format=geojson"
+    assert asyncio.run(ask()) == wire.body
+    assert wire.line == "GET /dt/a?format=coco"
+
+
 def test_an_id_cannot_lead_to_another_path(client: Client, wire: Wire) -> None:
     wire.body = b"png"
     assert client.overlay("../metrics?x") == b"png"

@@ -44,11 +44,18 @@ def test_segment_as_json_is_the_result(stack: Stack, answered: SegmentResult) ->
 
 
 def test_twin_prints_every_object(stack: Stack, answered: SegmentResult) -> None:
-    done = _dtwinseger(stack, "twin", answered.twin_id, "--json")
+    done = _dtwinseger(stack, "twin", answered.twin_id, "--format", "json")
     twin = DigitalTwin.model_validate_json(done.stdout)
     told = _dtwinseger(stack, "twin", answered.twin_id)
     assert told.returncode == 0, told.stderr
     assert all(str(o.semantic) in told.stdout for o in twin.objects if o.semantic)
+
+
+def test_twin_prints_its_exports(stack: Stack, answered: SegmentResult) -> None:
+    coco = json.loads(_dtwinseger(stack, "twin", answered.twin_id, "--format", "coco").stdout)
+    geojson = json.loads(_dtwinseger(stack, "twin", answered.twin_id, "--format", "geojson").stdout)
+    assert [item["id"] for item in coco["annotations"]] == [item["id"] for item in geojson["features"]]
+    assert tuple(coco["info"]["answer"]) == answered.indices
 
 
 def test_a_mistake_is_one_line_and_exit_code_1(stack: Stack) -> None:

@@ -92,3 +92,14 @@ def test_health_metrics_and_schema_are_served(front: Gateway) -> None:
     assert front.http.get("/static/ask.js").headers["content-type"].startswith("text/javascript")
     assert front.http.get("/static/../app.py").json()["code"] == "not_found"
     assert "<form" in front.http.get("/").text
+
+
+def test_the_twin_is_exported_as_coco_and_geojson(front: Gateway) -> None:
+    identity = front.segment().json()["twin_id"]
+    coco = front.http.get(f"/dt/{identity}?format=coco", headers={"Accept": "text/html"})
+    assert coco.headers["content-type"] == "application/json"
+    assert [item["bbox"] for item in coco.json()["annotations"]] == [[4, 4, 26, 26], [32, 8, 18, 12], [40, 40, 8, 8]]
+    geojson = front.http.get(f"/dt/{identity}?format=geojson")
+    assert geojson.headers["content-type"] == "application/geo+json"
+    assert [item["properties"]["answer"] for item in geojson.json()["features"]] == [False, True, False]
+    assert front.http.get(f"/dt/{identity}?format=").json()["code"] == "invalid_options"
