@@ -234,7 +234,7 @@ class AskRequest(Contract):
     query: str
     semantics: SemanticsOptions | None = None
     reasoning: ReasoningOptions | None = None
-    mask_format: Literal["rle", "png"] = "rle"
+    mask_format: MaskFormat = "rle"
 
 
 # --- perception: POST /v1/proposals, multipart: image, options (ProposalsRequest as JSON) ---

@@ -66,7 +66,7 @@ async def watch(run: Run, last_id: str) -> AsyncIterator[bytes]:
             yield event
 
 
-async def result_of(order: Order, outcome: Outcome, mask_format: str | None = None) -> api.SegmentResult:
+async def result_of(order: Order, outcome: Outcome, mask_format: api.MaskFormat | None = None) -> api.SegmentResult:
     """The body of the answer, in the order's mask format unless another is given."""
     error = order.cache.last_error
     warnings = [f"the twin store does not answer ({error}): this twin may not be found again"] if error else []
