@@ -1,6 +1,7 @@
 """The masks of one pass over an image: small ones for decisions, and those at full size that are needed."""
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -36,10 +37,18 @@ class Candidates:
     ) -> None:
         """points: [P, 2] x, y in pixels of the image, the prompts that `decoded` refers to."""
         self.decoded, self.frame = decoded, frame
-        self.low = frame.low_masks(decoded.logits)  # [M, y, x]
-        self.low_areas = overlap.areas(self.low)
         self._points, self._abandoned, self._timings = points, abandoned, timings_ms
         self._full: dict[int, Mask] = {}
+
+    @cached_property
+    def low(self) -> torch.Tensor:
+        """[M, y, x] bool, at the decoder's resolution without its padding."""
+        return self.frame.low_masks(self.decoded.logits)
+
+    @cached_property
+    def low_areas(self) -> NDArray[np.int64]:
+        """[M] pixels of `low`."""
+        return overlap.areas(self.low)
 
     @property
     def scores(self) -> NDArray[np.float64]:
@@ -77,14 +86,15 @@ class Candidates:
         areas = self.low_areas[chosen] * (pixels / self.low[0].numel() if len(chosen) else 0.0)
         bounds = np.array([max(least, 1), most / 100 * pixels])[:, None]
         near = ((areas < bounds * NEAR) & (areas > bounds / NEAR)).any(0)
-        areas[near] = measure(self.frame, self._logits(chosen[near]), 0.0).areas
+        areas[near] = self.measured(chosen[near], 0.0).areas
         return chosen[proposals.of_fitting_area(areas, pixels, most, least)]
 
-    def measured(self, offset: float) -> Measured:
-        """All masks counted at full size, `offset` logits around the threshold."""
+    def measured(self, chosen: NDArray[np.int64], offset: float) -> Measured:
+        """`chosen` counted at full size, `offset` logits around the threshold."""
         parts = []
-        for logits in self.decoded.logits.split(MEASURED_TOGETHER):
+        for start in range(0, max(1, len(chosen)), MEASURED_TOGETHER):
             self._require_someone()
+            logits = self._logits(chosen[start : start + MEASURED_TOGETHER])
             parts.append(measure(self.frame, logits, offset))
         return Measured.joined(parts)
 

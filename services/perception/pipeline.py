@@ -10,7 +10,7 @@ from dtwinseger import api
 from services.perception.candidates import Candidates
 from services.perception.measure import Measured
 from services.perception.options import resolve
-from services.perception.proposals import grid, largest_passing, stability, suppress_boxes
+from services.perception.proposals import grid, largest_passing, of_fitting_area, stability, suppress_boxes
 from services.perception.sam import Decoded, Encoded, Prompts, Timings, timed
 
 Indices = NDArray[np.int64]
@@ -50,7 +50,7 @@ def propose(
     chosen: dict[api.Level, tuple[Candidates, Indices]] = {}
     if not hierarchical:
         with timed(timings_ms, "filter"):
-            measured = first.measured(one.stability_offset)
+            measured = first.measured(np.arange(len(first.scores)), one.stability_offset)
             chosen.update({level: (first, everything(first, measured, options[level])) for level in levels})
     else:
         with timed(timings_ms, "filter"):
@@ -97,8 +97,10 @@ def objects(candidates: Candidates, options: api.ProposalOptions) -> Indices:
 
 def everything(candidates: Candidates, measured: Measured, options: api.ProposalOptions) -> Indices:
     """The ablations: of all three masks of each grid point the stable ones, and box suppression, as SAM's generator."""
-    stable = stability(measured.inner, measured.outer) >= (options.stability_threshold or -np.inf)
-    chosen = candidates.fitting(np.flatnonzero(stable & (measured.areas > 0)), options)
+    stable = np.flatnonzero(stability(measured.inner, measured.outer) >= (options.stability_threshold or -np.inf))
+    height, width = candidates.frame.size
+    most, least = options.max_area_percent or 100.0, options.min_area or 0
+    chosen = stable[of_fitting_area(measured.areas[stable], height * width, most, least)]
     boxes = measured.boxes[chosen] - np.array([0, 0, 1, 1])  # SAM's end on their last pixel
     kept = suppress_boxes(boxes, candidates.scores[chosen], options.box_overlap_threshold or 0.0)
     return chosen[kept]
