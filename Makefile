@@ -40,7 +40,7 @@ bench-quality: setup ## 100 held-out scenes through POST /segment: gIoU, cIoU, a
 bench-latency: setup ## one request, cold and from the store: median and p95 (starts its own stack)
 	@$(BIN)/python -m benchmarks.embedded_latency
 
-bench-perception: setup ## proposals by stage: SAM's mask generator against ours, then a service under load (an hour on 2 cores)
+bench-perception: setup ## proposals by stage: SAM's mask generator against ours, then a service under load (25 minutes on 2 cores)
 	@$(BIN)/python -m benchmarks.perception
 	@$(BIN)/python -m benchmarks.perception_load
 	@$(BIN)/python -m benchmarks.perception_precision

@@ -34,7 +34,9 @@ from services.perception.sam import Segmenter
 from training.scenes import render_scene
 
 SIZES = ((640, 480), (1024, 1024), (2048, 1365))  # width, height
-SURVIVORS = (0.1, 0.3, 0.6)
+SURVIVORS = (0.1, 0.3, 0.6)  # share of masks that pass the IoU filter
+Case = tuple[tuple[int, int], float]  # a size and a share
+SHORT: tuple[Case, ...] = (*((size, 0.3) for size in SIZES[:-1]), *((SIZES[-1], share) for share in SURVIVORS))
 POINTS_PER_SIDE = 32
 STAGES = ("encode", "decode", "upscale", "full_size", "filter", "rle")
 LABELS = {
@@ -162,24 +164,23 @@ def _status_kb(name: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
-def stages(sam: Sam, sizes: Sequence[tuple[int, int]], shares: Sequence[float], repeats: int, console: Console) -> None:
+def stages(sam: Sam, cases: Sequence[Case], repeats: int, console: Console) -> None:
     """Time by stage, memory and masks of each contender; the best of `repeats` interleaved runs."""
     table = Table("image", "pass", "contender", *(f"{stage} ms" for stage in STAGES), "total ms", box=box.MARKDOWN)
     for name in ("peak MB", "masks", "decoder", "after encoder", "memory"):
         table.add_column(name)
     with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("runs", total=len(sizes) * len(shares) * repeats * len(LABELS))
-        for size in sizes:
-            for share in shares:
-                contenders = Contenders(sam, size, share)
-                runs: dict[str, list[Run]] = {name: [] for name in LABELS}
-                for _ in range(repeats):
-                    for name in LABELS:
-                        runs[name].append(contenders.run(name))
-                        progress.advance(task)
-                best = {name: min(taken, key=lambda run: run.total_ms) for name, taken in runs.items()}
-                for name, run in best.items():
-                    table.add_row(*_row(name, run, best["reference"], size, share))
+        task = progress.add_task("runs", total=len(cases) * repeats * len(LABELS))
+        for size, share in cases:
+            contenders = Contenders(sam, size, share)
+            runs: dict[str, list[Run]] = {name: [] for name in LABELS}
+            for _ in range(repeats):
+                for name in LABELS:
+                    runs[name].append(contenders.run(name))
+                    progress.advance(task)
+            best = {name: min(taken, key=lambda run: run.total_ms) for name, taken in runs.items()}
+            for name, run in best.items():
+                table.add_row(*_row(name, run, best["reference"], size, share))
     console.print(table)
     console.print(
         "decoder (decode and upscale), after encoder: how many times faster than the reference; memory: share of its "
@@ -216,14 +217,19 @@ def main(
     model: Annotated[str, typer.Option(help="vit_b, vit_l or vit_h, with random weights.")] = "vit_b",
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cuda" if torch.cuda.is_available() else "cpu",
     repeats: Annotated[int, typer.Option(help="Runs of each; the best counts.")] = 1,
-    size: Annotated[list[str] | None, typer.Option(help="WIDTHxHEIGHT; else the usual three.")] = None,
-    survivors: Annotated[list[float] | None, typer.Option(help="Share of masks that pass; else 0.1, 0.3, 0.6.")] = None,
+    size: Annotated[list[str] | None, typer.Option(help="WIDTHxHEIGHT, with all --survivors.")] = None,
+    survivors: Annotated[list[float] | None, typer.Option(help="Share of masks that pass, with all --size.")] = None,
+    full: Annotated[bool, typer.Option(help="All three sizes at all three shares: half an hour on 2 cores.")] = False,
 ) -> None:
-    """Print what an image costs in each contender, by stage."""
+    """Print what an image costs in each contender, by stage.
+
+    Three sizes at 30 % of masks that pass, the largest at 10 and 60 too; other --size or --survivors with one another.
+    """
     console = Console(width=200)
     torch.manual_seed(0)
     sam = sam_model_registry[model]().eval().requires_grad_(False).to(device)
     sizes = [(int(w), int(h)) for w, _, h in (one.partition("x") for one in size or [])] or SIZES
+    pairs = [(one, share) for one in sizes for share in survivors or SURVIVORS]
     where = torch.cuda.get_device_name() if device == "cuda" else machine()
     console.print(
         f"{model}, {POINTS_PER_SIDE**2} prompts, {where}, torch {torch.__version__}, "
@@ -231,7 +237,7 @@ def main(
         highlight=False,
     )
     with torch.inference_mode():
-        stages(sam, sizes, survivors or SURVIVORS, repeats, console)
+        stages(sam, pairs if full or size or survivors else SHORT, repeats, console)
 
 
 if __name__ == "__main__":
