@@ -1,9 +1,10 @@
 """Perception as a service: mask proposals. Run: `uvicorn --factory services.perception.app:create`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from math import isqrt
 from typing import Annotated
 
 import numpy as np
@@ -18,6 +19,7 @@ from dtwinseger.problems import Problem, in_words
 from dtwinseger.service.admission import Admission
 from dtwinseger.service.app import create_app
 from dtwinseger.service.request import attend
+from services.perception.batches import BUCKETS
 from services.perception.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from services.perception.decoder import Decoder
 from services.perception.device import Device
@@ -60,7 +62,8 @@ def create() -> FastAPI:
         """An image through the device, so that nobody's first request pays for allocation, tuning and compilation."""
         nonlocal warm
         try:
-            await device.run(Job(np.zeros((64, 64, 3), np.uint8), "warm-up", api.ProposalsRequest()))
+            for asked in _first_requests(settings):
+                await device.run(Job(np.zeros((64, 64, 3), np.uint8), "warm-up", asked))
             warm = True
         except Exception as error:
             log.error("warm_up.failed", exc_info=error)
@@ -125,13 +128,24 @@ def _proposer(checkpoint: Checkpoint, settings: PerceptionSettings) -> Proposer:
     on_cuda = sam.device.type == "cuda"
     if on_cuda:
         torch.set_float32_matmul_precision("high")
-    encoder = Encoder(sam, torch.bfloat16 if on_cuda else torch.float32)
+    encoder, decoder = Encoder(sam, torch.bfloat16 if on_cuda else torch.float32), Decoder(sam)
     if settings.compile:
         encoder.compile(fullgraph=True, dynamic=False)
-    segmenter = Segmenter(sam, encoder, Decoder(sam), settings.prompt_batch)
+        decoder.compile()
+    segmenter = Segmenter(sam, encoder, decoder, settings.prompt_batch)
     return Proposer(
         segmenter, checkpoint.iou_threshold, settings.embedding_cache_mb << 20, settings.decoded_cache_mb << 20
     )
+
+
+def _first_requests(settings: PerceptionSettings) -> Iterator[api.ProposalsRequest]:
+    """What warms the device up: where the decoder is compiled, every size of batch, all of which is upscaled."""
+    if not settings.compile:
+        yield api.ProposalsRequest()
+        return
+    for bucket in BUCKETS:
+        options = api.ProposalOptions(strategy="everything", points_per_side=isqrt(bucket), iou_threshold=0.0)
+        yield api.ProposalsRequest(options=options)
 
 
 def _touch(device: torch.device) -> None:

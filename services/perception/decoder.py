@@ -26,7 +26,7 @@ Shapes: I images, N prompts, T tokens (1 IoU, K masks, the point, its padding), 
 positions, C channels, R rows written so far.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -93,6 +93,7 @@ class Decoder:
     """`sam.mask_decoder` for point prompts. Works on the device of the weights, in their type."""
 
     def __init__(self, sam: Sam) -> None:
+        self.compiled = False
         self._prompts, self._decoder = sam.prompt_encoder, sam.mask_decoder
         self._transformer = sam.mask_decoder.transformer
         self._heads: int = self._transformer.final_attn_token_to_image.num_heads
@@ -104,6 +105,12 @@ class Decoder:
             for layer in self._transformer.layers:
                 self._constants.append((layer.cross_attn_image_to_token.out_proj.bias + bias) / self._heads)
                 bias = layer.norm4.bias
+
+    def compile(self, backend: str | Callable[..., Any] = "inductor") -> None:
+        """Compile what is done for each batch; every number of prompts and every list of spans is compiled anew."""
+        self.compiled = True
+        for name in ("trunk", "upscale"):
+            setattr(self, name, torch.compile(getattr(self, name), fullgraph=True, dynamic=False, backend=backend))
 
     def share(self, embeddings: Tensor) -> Shared:
         """The tables for images [I, C, h, w], as the image encoder gives them."""
@@ -175,9 +182,9 @@ class Decoder:
         """[N, 2, C]: each point as a foreground prompt, and the padding that stands for no box."""
         prompts = self._prompts
         height, width = prompts.input_image_size
-        unit = (points.double() + 0.5) / torch.tensor([width, height], device=points.device)
+        across, down = (points.double() + 0.5).unbind(-1)
+        x, y = ((2 * (at / length) - 1).to(self._place.dtype) for at, length in ((across, width), (down, height)))
         # Summed by hand: a matrix product may round coordinates to TF32, half a pixel.
-        x, y = (2 * unit - 1).to(self._place.dtype).unbind(-1)
         across, down = prompts.pe_layer.positional_encoding_gaussian_matrix
         angle = 2 * torch.pi * (x[:, None] * across + y[:, None] * down)  # [N, C / 2]
         point = torch.cat([angle.sin(), angle.cos()], dim=-1) + prompts.point_embeddings[1].weight

@@ -45,6 +45,10 @@ class Proposer:
 
         The timings of the network are those of all the images together.
         """
+        with self._segmenter.threads():
+            return self._together(taken)
+
+    def _together(self, taken: Sequence[Taken[Job]]) -> list[Proposed | Exception]:
         network_ms: Timings = {}
         outcomes: list[Proposed | Exception] = [Abandoned()] * len(taken)
         live = [i for i, one in enumerate(taken) if not one.abandoned()]

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,18 +14,14 @@ from torch import Tensor
 
 from dtwinseger.problems import Problem
 from services.perception import metrics
+from services.perception.batches import SMALL, bucket_for, bucket_within, fitting
 from services.perception.decoder import Decoder, Shared, Span, Trunk
 from services.perception.encoder import Encoder
 from services.perception.frame import Frame
 
-_BYTES = 4  # of a number
-_TABLES = 12  # [7 tokens x 8 heads, S] a prompt that are alive at once in the trunk, at most
-_CPU_BYTES = 1 << 25  # glibc keeps freed blocks up to this size; larger ones are given back and faulted in again
-_CPU_PROMPTS = 32  # more of a small model's leave the cache
-_CUDA_SHARE = 0.5  # of the free memory
-_CUDA_PROMPTS = 1024  # more at once is no faster
-
 Timings = dict[str, float]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,7 @@ class Prompts:
     """What to decode for an image."""
 
     encoded: Encoded
-    points: NDArray[np.float64]  # [P, 2] x, y in pixels of the image, each a prompt of its own
+    points: Floats  # [P, 2] x, y in pixels of the image, each a prompt of its own
     multimask: bool  # the three masks of an ambiguous prompt instead of the one
     iou_threshold: float  # on the predicted IoU; at 0 everything passes
     abandoned: Callable[[], bool]
@@ -52,9 +49,9 @@ class Decoded:
     """The masks of an image that passed the IoU filter, by prompt, then token."""
 
     logits: Tensor  # [M, 4h, 4w] at the decoder's resolution, padding included; above 0 is the mask
-    predicted_iou: NDArray[np.float64]  # [M]
-    prompt: NDArray[np.int64]  # [M] row of the point
-    token: NDArray[np.int64]  # [M] 0 for the single mask, 1 to 3 for an ambiguous prompt's
+    predicted_iou: Floats  # [M]
+    prompt: Ints  # [M] row of the point
+    token: Ints  # [M] 0 for the single mask, 1 to 3 for an ambiguous prompt's
 
     def passing(self, iou_threshold: float) -> "Decoded":
         """What passes a stricter threshold."""
@@ -93,8 +90,11 @@ class Segmenter:
     @torch.inference_mode()
     def share(self, embeddings: Tensor, sizes: Sequence[tuple[int, int]]) -> list[Encoded]:
         """What prompts need of images with `embeddings` [I, C, h, w] and `sizes` (height, width) in pixels."""
+        frames = [Frame(size, self._side, self._low_side) for size in sizes]
+        if self._decoder.compiled:  # for tables of one image
+            return [Encoded(self._decoder.share(one[None]), 0, f) for one, f in zip(embeddings, frames, strict=True)]
         shared = self._decoder.share(embeddings)
-        return [Encoded(shared, i, Frame(size, self._side, self._low_side)) for i, size in enumerate(sizes)]
+        return [Encoded(shared, i, frame) for i, frame in enumerate(frames)]
 
     @torch.inference_mode()
     def decode(self, asked: Sequence[Prompts], timings_ms: Timings) -> list[Decoded | None]:
@@ -104,26 +104,40 @@ class Segmenter:
         """
         found = [_Found(prompts, self._low_side, self.device) for prompts in asked]
         done = [0] * len(asked)  # prompts
-        batch = self._prompt_batch or self._fitting()
-        while spans := list(_next(asked, done, batch)):
+        batch = self._batch()
+        while spans := list(_next(asked, done, batch))[: 1 if self._decoder.compiled else None]:
             try:
-                parts = self._decode_batch(asked, spans, timings_ms)
+                parts = self._decode_batch(asked, spans, batch, timings_ms)
             except torch.OutOfMemoryError:
                 parts = None
             if parts is None:  # out of the handler, whose error holds on to the tensors of the batch
                 self._make_room()
                 if batch == 1:
                     raise out_of_memory()
-                batch = max(1, min(batch, sum(end - start for _, start, end in spans)) // 2)
+                batch = self._batch(max(1, min(batch, sum(end - start for _, start, end in spans)) // 2))
                 continue
             for (index, _, end), part in zip(spans, parts, strict=True):
                 found[index].add(*part)
                 done[index] = end
         return [None if prompts.abandoned() else masks.whole() for prompts, masks in zip(asked, found, strict=True)]
 
+    @contextmanager
+    def threads(self) -> Iterator[None]:
+        """As many threads of torch's as pay in the block: one where the model is small and on the CPU.
+
+        Each of its thousands of short operations would wait for the last thread, which on a busy machine may not run.
+        """
+        before = torch.get_num_threads()
+        if self.device.type == "cpu" and self._positions < SMALL:
+            torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
     def _decode_batch(
-        self, asked: Sequence[Prompts], spans: Sequence[Span], timings_ms: Timings
-    ) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
+        self, asked: Sequence[Prompts], spans: Sequence[Span], batch: int, timings_ms: Timings
+    ) -> list[tuple[Tensor, Floats, Ints, Ints]]:
         """The masks of each span that pass: logits, predicted IoU, prompt, token."""
         with timed(timings_ms, "decode", self.device):
             points, images, first = [], [], 0
@@ -132,42 +146,48 @@ class Segmenter:
                 points.append(encoded.frame.to_input(asked[index].points[start:end]))
                 images.append((encoded.image, first, first + end - start))
                 first += end - start
-            shared = asked[spans[0][0]].encoded.shared
-            trunk = self._decoder.trunk(shared, torch.from_numpy(np.concatenate(points)).to(self.device), images)
+            shared, joined = asked[spans[0][0]].encoded.shared, self._padded(np.concatenate(points), batch)
+            of = [(0, 0, len(joined))] if self._decoder.compiled else images
+            trunk = self._decoder.trunk(shared, self._to_device(joined), of)
+            predicted = trunk.predicted_iou.cpu().numpy()  # the one wait: what passes decides what is upscaled
         parts = []
         with timed(timings_ms, "upscale", self.device):
             for (index, start, _), (image, first, last) in zip(spans, images, strict=True):
                 prompts = asked[index]
                 tokens = slice(1, None) if prompts.multimask else slice(0, 1)  # as MaskDecoder.forward takes them
-                predicted = trunk.predicted_iou[first:last, tokens]
-                passing = predicted >= (prompts.iou_threshold or -torch.inf)
-                row, token = torch.nonzero(passing, as_tuple=True)
+                scores = predicted[first:last, tokens]
+                row, token = np.nonzero(scores >= (prompts.iou_threshold or -np.inf))
                 logits = self._upscale(shared, trunk, first + row, tokens.start + token, image)
-                parts.append((logits, predicted[row, token], start + row, tokens.start + token))
+                parts.append((logits, scores[row, token].astype(np.float64), start + row, tokens.start + token))
         return parts
 
-    def _upscale(self, shared: Shared, trunk: Trunk, row: Tensor, token: Tensor, image: int) -> Tensor:
+    def _upscale(self, shared: Shared, trunk: Trunk, row: Ints, token: Ints, image: int) -> Tensor:
         """Logits [M, 4h, 4w] of mask `token` [M] of prompt `row` [M], ascending."""
-        rows, where = torch.unique_consecutive(row, return_inverse=True)
+        rows, where = np.unique(row, return_inverse=True)
         logits = trunk.tokens.new_empty(len(row), self._low_side, self._low_side)
-        step = self._prompt_batch or self._fitting(upscaled=True)
+        step = self._batch(upscaled=True)
         for start in range(0, len(rows), step):
-            masks = self._decoder.upscale(shared, trunk, rows[start : start + step], image)
-            mine = (where >= start) & (where < start + step)
-            logits[mine] = masks[where[mine] - start, token[mine]]
+            prompts = self._padded(rows[start : start + step], step)
+            masks = self._decoder.upscale(shared, trunk, self._to_device(prompts), image)
+            first, last = np.searchsorted(where, [start, start + step])
+            logits[first:last] = masks[self._to_device(where[first:last] - start), self._to_device(token[first:last])]
         return logits
 
-    def _fitting(self, upscaled: bool = False) -> int:
-        """How many prompts fit at once: into the device's free memory, or into what a CPU's allocator keeps."""
-        table = self._positions * 56 * _BYTES
-        if self.device.type == "cuda":
-            free, _ = torch.cuda.mem_get_info(self.device)
-            free += torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
-            fitting = int(_CUDA_SHARE * free / (_TABLES * table * (3 if upscaled else 1)))
-            return min(_CUDA_PROMPTS, max(1, fitting))
-        # The largest blocks: [2 * 56, S] weights a prompt, or [S, 4 * 4 * c'] upscaled pixels, twice.
-        whole: int = _CPU_BYTES // (18 * table if upscaled else 2 * table)
-        return min(_CPU_PROMPTS, max(1, whole))
+    def _batch(self, most: int | None = None, *, upscaled: bool = False) -> int:
+        """How many prompts are decoded at once: what was set, `most`, or what fits; a bucket where it is compiled."""
+        most = most or self._prompt_batch or fitting(self.device, self._positions, upscaled=upscaled)
+        return bucket_within(most) if self._decoder.compiled else most
+
+    def _padded(self, prompts: NDArray[Any], batch: int) -> NDArray[Any]:
+        """`prompts` [P, ...]; where the decoder is compiled, the last one repeated to fill the next bucket."""
+        if not self._decoder.compiled:
+            return prompts
+        more = bucket_for(len(prompts), batch) - len(prompts)
+        return np.concatenate([prompts, prompts[-1:].repeat(more, axis=0)])
+
+    def _to_device(self, numbers: NDArray[Any]) -> Tensor:
+        """Without waiting for what the device has still to do."""
+        return torch.from_numpy(numbers).to(self.device, non_blocking=True)
 
     def _make_room(self) -> None:
         metrics.OUT_OF_MEMORY.inc()
@@ -184,10 +204,10 @@ class _Found:
     def __init__(self, prompts: Prompts, low_side: int, device: torch.device) -> None:
         most = len(prompts.points) * (3 if prompts.multimask else 1)
         self._logits = torch.empty(most, low_side, low_side, device=device)
-        self._columns: list[tuple[Tensor, ...]] = []
+        self._columns: list[tuple[NDArray[Any], ...]] = []
         self._count = 0
 
-    def add(self, logits: Tensor, *columns: Tensor) -> None:
+    def add(self, logits: Tensor, *columns: NDArray[Any]) -> None:
         """Logits [M, 4h, 4w]; predicted IoU, prompt and token [M]."""
         self._logits[self._count : self._count + len(logits)] = logits
         self._count += len(logits)
@@ -197,8 +217,8 @@ class _Found:
         logits = self._logits[: self._count]
         if not self._columns:
             return Decoded(logits, np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64))
-        predicted, prompt, token = (torch.cat(column).cpu().numpy() for column in zip(*self._columns, strict=True))
-        return Decoded(logits.clone() if logits.is_cuda else logits, predicted.astype(np.float64), prompt, token)
+        predicted, prompt, token = (np.concatenate(column) for column in zip(*self._columns, strict=True))
+        return Decoded(logits.clone() if logits.is_cuda else logits, predicted, prompt, token)
 
 
 def out_of_memory() -> Problem:

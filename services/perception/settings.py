@@ -17,7 +17,7 @@ class PerceptionSettings(ServiceSettings):
     checkpoint: Path = Path("models/dtwin-mini-sam")  # a .pth or .safetensors file, or a folder with config.json
     architecture: Architecture | None = None  # of a segment-anything checkpoint; null is by config.json
     device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] | None = None  # null is cuda where there is one
-    compile: bool = False  # compile the encoder when the service starts; needs a C++ compiler on a CPU
+    compile: bool = False  # compile encoder and decoder when the service starts; needs a C++ compiler on a CPU
     prompt_batch: Annotated[int, Field(ge=1)] | None = None  # prompts decoded at once; null is what fits the device
     images_together: Annotated[int, Field(ge=1)] | None = (
         None  # that the device takes at once; null is 4 on CUDA, else 1

@@ -1,5 +1,6 @@
 """The decoder in factors gives the numbers of segment_anything's MaskDecoder, with the same weights."""
 
+import shutil
 from collections.abc import Callable
 from copy import deepcopy
 
@@ -116,14 +117,43 @@ def test_a_deeper_transformer_is_decoded_as_exactly() -> None:
     assert_same(trunk.predicted_iou, iou)
 
 
+@torch.inference_mode()
+def test_traced_as_one_graph_it_gives_the_references_numbers() -> None:
+    sam = random_sam()
+    image, prompts = embeddings(sam, 1), points(sam, 8)
+    decoder = Decoder(sam)
+    decoder.compile("aot_eager")
+    shared = decoder.share(image)
+    trunk = decoder.trunk(shared, prompts, [(0, 0, 8)])
+    expected, iou = reference(sam, image, prompts)
+    assert_same(decoder.upscale(shared, trunk, torch.arange(8), image=0), expected)
+    assert_same(trunk.predicted_iou, iou)
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="needs a C++ compiler")
+@torch.inference_mode()
+def test_masks_of_a_compiled_decoder_are_the_references() -> None:
+    """Of the eager trunk, whose compilation takes a minute."""
+    sam = random_sam()
+    image, prompts = embeddings(sam, 1), points(sam, 8)
+    eager, compiled = Decoder(sam), Decoder(sam)
+    compiled.compile()
+    shared = compiled.share(image)
+    trunk = eager.trunk(shared, prompts, [(0, 0, 8)])
+    assert_same(compiled.upscale(shared, trunk, torch.arange(8), image=0), reference(sam, image, prompts)[0])
+
+
 @pytest.mark.skipif(
     not torch.cuda.is_available(), reason="needs a CUDA device; run there: pytest -k cuda tests/services"
 )
+@pytest.mark.parametrize("compiled", [False, True])
 @torch.inference_mode()
-def test_cuda_gives_the_references_numbers_in_fp32() -> None:
+def test_cuda_gives_the_references_numbers_in_fp32(compiled: bool) -> None:
     sam = random_vit_b().cuda()
     image, prompts = embeddings(sam, 1).cuda(), points(sam, 64).cuda()
     decoder = Decoder(sam)
+    if compiled:
+        decoder.compile()
     shared = decoder.share(image)
     trunk = decoder.trunk(shared, prompts, [(0, 0, 64)])
     sparse, dense = sam.prompt_encoder((prompts[:, None], torch.ones(64, 1, device="cuda")), None, None)

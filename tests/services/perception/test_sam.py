@@ -1,5 +1,6 @@
 """Prompts are decoded in batches, of several images at once, within the memory there is."""
 
+import warnings
 from collections.abc import Callable
 from functools import partial
 
@@ -171,3 +172,50 @@ def test_without_memory_for_an_image_the_service_is_overloaded(monkeypatch: pyte
     with pytest.raises(Problem, match="out of memory") as caught:
         ours.embed([picture(256, 256)])
     assert caught.value.code == "overloaded"
+
+
+def test_varying_numbers_of_prompts_and_of_survivors_compile_a_few_graphs() -> None:
+    """Images decoded together too: each is compiled as if it were alone."""
+    sam, graphs = random_sam(), []
+
+    def counting(graph: torch.fx.GraphModule, _: list[torch.Tensor]) -> torch.fx.GraphModule:
+        graphs.append(graph)
+        return graph
+
+    decoder = Decoder(sam)
+    decoder.compile(counting)
+    compiled, eager = Segmenter(sam, Encoder(sam, torch.float32), decoder, 64), segmenter(sam)
+    image = picture(330, 260)
+    for side, iou_threshold in ((3, 0.0), (5, 0.0), (10, 0.0), (4, 0.02), (9, 0.05)):
+        found = decode(compiled, image, side, True, iou_threshold)
+        expected = decode(eager, image, side, True, iou_threshold)
+        assert np.array_equal(found.prompt, expected.prompt)
+        assert torch.allclose(found.logits, expected.logits, atol=1e-5)
+    both = compiled.share(compiled.embed([image, image]), [image.shape[:2]] * 2)
+    together = [Prompts(both[i], grid(side, 330, 260), False, 0.0, never) for i, side in enumerate((3, 4))]
+    counts = [len(found.prompt) for found in compiled.decode(together, {}) if found]
+    assert counts == [9, 16]
+    assert len(graphs) == 4  # 16 and 64 prompts, through the trunk and to masks
+
+
+def test_a_small_model_has_one_thread_and_gives_the_others_back() -> None:
+    before = torch.get_num_threads()
+    with segmenter(random_sam()).threads():
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="needs a CUDA device; run there: pytest -k cuda tests/services"
+)
+def test_a_batch_waits_for_cuda_once() -> None:
+    ours, image = segmenter(random_sam().cuda(), prompt_batch=64), picture(256, 256)
+    decode(ours, image, 8, multimask=True)
+    (encoded,) = ours.share(ours.embed([image]), [image.shape[:2]])
+    asked = [Prompts(encoded, grid(16, 256, 256), True, 0.0, never)]  # four batches
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        torch.cuda.set_sync_debug_mode("warn")
+        ours.decode(asked, {})
+        torch.cuda.set_sync_debug_mode("default")
+    assert sum("synchronizing CUDA operation" in str(warning.message) for warning in caught) == 4
