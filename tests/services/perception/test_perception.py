@@ -232,8 +232,10 @@ def test_requests_that_cannot_wait_are_refused(small: Callable[..., str]) -> Non
     image, slow = scene(), {"options": {"points_per_side": 64}}
     with ThreadPoolExecutor(3) as pool:
         posts = [pool.submit(ask, url, image, slow, {"X-Timeout-Ms": "1000"}) for _ in range(3)]
-        codes = sorted(post.result().json()["code"] for post in posts)
+        responses = [post.result() for post in posts]
+    codes = sorted(response.json()["code"] for response in responses)
     assert codes == ["deadline_exceeded", "overloaded", "overloaded"]
+    assert all(int(r.headers["retry-after"]) >= 1 for r in responses if r.status_code == 503)
 
 
 def test_without_weights_the_service_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
