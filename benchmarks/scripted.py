@@ -1,4 +1,4 @@
-"""The semantics service in front of a scripted engine, each a process of its own."""
+"""A service in front of a scripted engine, each a process of its own."""
 
 import multiprocessing
 import os
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from typing import Literal
 
 import httpx2
 
@@ -18,6 +19,8 @@ from tests.doubles.serving import free_port
 
 STARTS_WITHIN_S = 60.0
 POLL_S = 0.02
+
+Asking = Literal["semantics", "reasoner"]  # the services that ask an engine
 
 
 @dataclass(frozen=True)
@@ -73,17 +76,21 @@ def _serve(
 
 
 @contextmanager
-def service(engine_url: str, **settings: str) -> Iterator[str]:
-    """The URL of a semantics service with the settings' defaults otherwise, until the block ends."""
+def service(name: Asking, engine_url: str, **settings: str) -> Iterator[str]:
+    """The URL of a service with the settings' defaults otherwise, until the block ends."""
     port = free_port()
-    command = ["-m", "uvicorn", "--factory", "services.semantics.app:create", "--port", str(port)]
+    command = ["-m", "uvicorn", "--factory", f"services.{name}.app:create", "--port", str(port)]
     quiet = ["--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "1"]
-    own = {name: value for name, value in os.environ.items() if not name.startswith("SEMANTICS_")}
-    given = {"SEMANTICS_ENGINE_URL": engine_url, "SEMANTICS_ENGINE_MODEL": "scripted", "SEMANTICS_LOG_LEVEL": "error"}
+    prefix = name.upper()
+    own = {variable: value for variable, value in os.environ.items() if not variable.startswith(f"{prefix}_")}
+    given = {"ENGINE_URL": engine_url, "ENGINE_MODEL": "scripted", "LOG_LEVEL": "error"}
     with (
         tempfile.TemporaryFile() as log,
         subprocess.Popen(  # noqa: S603 - our own service
-            [sys.executable, *command, *quiet], env=own | given | settings, stdout=log, stderr=subprocess.STDOUT
+            [sys.executable, *command, *quiet],
+            env=own | {f"{prefix}_{variable}": value for variable, value in given.items()} | settings,
+            stdout=log,
+            stderr=subprocess.STDOUT,
         ) as process,
     ):
         try:
@@ -91,7 +98,7 @@ def service(engine_url: str, **settings: str) -> Iterator[str]:
             while not _lives(f"http://127.0.0.1:{port}/livez"):
                 if process.poll() is not None or time.monotonic() > ends_at:
                     log.seek(0)
-                    raise RuntimeError(f"the semantics service did not start:\n{log.read().decode()}")
+                    raise RuntimeError(f"the {name} service did not start:\n{log.read().decode()}")
                 time.sleep(POLL_S)
             yield f"http://127.0.0.1:{port}"
         finally:

@@ -168,7 +168,7 @@ def _told(response: httpx2.Response, asked: set[int], seconds: float) -> Told:
 def asked_of(double: Engine, side: int) -> Iterator[httpx2.Client]:
     """A client of a service in front of `double`, with views of `side` pixels."""
     with (
-        service(double.url, SEMANTICS_VIEW_SIDE=str(side)) as url,
+        service("semantics", double.url, SEMANTICS_VIEW_SIDE=str(side)) as url,
         httpx2.Client(base_url=url, timeout=LONGEST_S) as http,
     ):
         yield http
@@ -245,7 +245,7 @@ def left(repeats: int) -> Rows:
         seconds = []
         for _ in range(repeats):
             script = [GOOD] * answered + [Hangs()]
-            with engine(*script, latency_s=0.01) as double, service(double.url) as url:
+            with engine(*script, latency_s=0.01) as double, service("semantics", double.url) as url:
                 seconds.append(asyncio.run(_leaving(double, url, job, answered)))
         yield f"the caller leaves {name}: calls in flight gone", f"{max(seconds) * 1000:.0f} ms at most", "at most 1 s"
 

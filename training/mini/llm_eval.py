@@ -13,12 +13,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from pydantic import BaseModel, ValidationError
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from dtwinseger.prompts import Message, reasoning
-from dtwinseger.twin import Step, violations
+from dtwinseger.twin import Step, TwinRow, violations
+from training.mini.llm_writer import Prompt, Writer
 from training.scenes import render_scene
 from training.scenes.queries import Asker, Query
 from training.scenes.things import rows, take_apart
@@ -27,7 +26,6 @@ from training.scenes.twins import true_twin
 HELD_OUT = range(10_000)  # scene seeds that training never sees
 IMAGE = (256, 256)  # height, width
 MAX_NEW_TOKENS = 600
-BATCH = 32
 
 
 class Written(BaseModel):
@@ -39,11 +37,21 @@ class Written(BaseModel):
 
 @dataclass(frozen=True)
 class Question:
-    """A query about a held-out scene, as the model is asked it. count: objects in the twin."""
+    """A query about a held-out scene and its true twin. scene: its seed."""
 
+    scene: int
     query: Query
-    messages: list[Message]
-    count: int
+    rows: tuple[TwinRow, ...]
+
+    @property
+    def messages(self) -> list[Message]:
+        """As the model is asked it."""
+        return reasoning(self.query.text, self.rows)
+
+    @property
+    def count(self) -> int:
+        """Objects in the twin."""
+        return len(self.rows)
 
 
 @dataclass(frozen=True)
@@ -60,24 +68,13 @@ def questions(scenes: int, first: int = 0) -> Iterator[Question]:
         asker = Asker(things, IMAGE, random.Random(seed))  # noqa: S311
         for kind in asker.makers:
             if query := asker.draw(kind):
-                yield Question(query, reasoning(query.text, rows(things, IMAGE)), len(things))
+                yield Question(seed, query, rows(things, IMAGE))
 
 
 def answers(model_dir: Path, messages: Sequence[list[Message]]) -> list[str]:
     """What the model writes to each, greedily."""
-    tokenizer = AutoTokenizer.from_pretrained(model_dir, padding_side="left")
-    model = AutoModelForCausalLM.from_pretrained(model_dir, dtype=torch.float32)
-    prompts = [tokenizer.apply_chat_template(m, tokenize=False, add_generation_prompt=True) for m in messages]
-    order = sorted(range(len(prompts)), key=lambda n: len(prompts[n]))
-    said = [""] * len(prompts)
-    for start in range(0, len(order), BATCH):
-        chosen = order[start : start + BATCH]
-        inputs = tokenizer([prompts[n] for n in chosen], return_tensors="pt", padding=True, return_token_type_ids=False)
-        written = model.generate(**inputs, do_sample=False, max_new_tokens=MAX_NEW_TOKENS)
-        texts = tokenizer.batch_decode(written[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
-        for n, text in zip(chosen, texts, strict=True):
-            said[n] = text
-    return said
+    written = dict(Writer(model_dir).write([Prompt(asked, MAX_NEW_TOKENS) for asked in messages]))
+    return [written[number].text for number in range(len(messages))]
 
 
 def score(question: Question, text: str) -> Score:
