@@ -6,8 +6,8 @@ Their vocabularies are not bundled. The patterns are those of the published toke
 from tokenizers import Regex, pre_tokenizers
 
 _PATTERN = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{digits}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|\s*[\r\n]+"
-    r"|\s+(?!\S)|\s+"
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{digits}"
+    r"| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 GPT4 = _PATTERN.format(digits="{1,3}")  # and Llama 3: three digits a piece
 QWEN = _PATTERN.format(digits="")  # Qwen2.5: one digit a piece
