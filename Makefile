@@ -5,7 +5,7 @@ UV := $(if $(shell uv --version 2>/dev/null),uv,.uv/bin/uv)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format doctor weights bench-quality bench-latency bench-perception bench-semantics bench-gateway
+.PHONY: help setup run test lint format doctor weights bench-quality bench-latency bench-perception bench-semantics bench-gateway bench-reasoner
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ bench-semantics: setup ## the VLM's caller against a scripted engine, then the b
 
 bench-gateway: setup ## what the gateway adds to its stages, the store's answers, a crowd (doubles of the services)
 	@$(BIN)/python -m benchmarks.gateway
+
+bench-reasoner: setup ## the LLM's caller against an engine double, then the bundled LLM: accuracy, use of its path, calibration
+	@$(BIN)/python -m benchmarks.reasoner
+	@$(BIN)/python -m benchmarks.reasoner_quality
 
 # Nothing is synced again until the lock or the project file changes.
 .venv/.synced: pyproject.toml uv.lock | $(filter .uv/%,$(UV))

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from transformers import AutoTokenizer
+from tokenizers import Tokenizer
 
 from benchmarks.crowds import crowd
 from benchmarks.pieces import GPT4, QWEN, pieces
@@ -151,9 +151,9 @@ def outcome(response: httpx2.Response) -> str:
 
 def lengths() -> Table:
     """The prompt's text in every rendering, and the tokens that each way of counting finds in it."""
-    tokenizer = AutoTokenizer.from_pretrained(MODEL)
+    tokenizer = Tokenizer.from_file(str(MODEL / "tokenizer.json"))
     counts: dict[str, Callable[[str], int]] = {
-        "dtwin-mini-llm": lambda text: len(tokenizer(text)["input_ids"]),
+        "dtwin-mini-llm": lambda text: len(tokenizer.encode(text).ids),
         "GPT-4 and Llama 3, at least": lambda text: pieces(text, GPT4),
         "Qwen2.5, at least": lambda text: pieces(text, QWEN),
         "estimated_tokens": estimated_tokens,
@@ -193,7 +193,7 @@ def main(
     console.print(table, lengths(), sep="\n")
     console.print(
         "Prompts: instructions, twin, query. GPT-4, Llama 3 and Qwen2.5: the pieces that their tokenizers cut a text "
-        "into before they merge, so no token is longer than a piece; estimated_tokens errs high.",
+        "into before they merge, which are no more than its tokens; estimated_tokens errs high.",
         highlight=False,
     )
 
