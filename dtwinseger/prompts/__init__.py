@@ -10,11 +10,12 @@ from importlib.resources import files
 
 from dtwinseger.prompts.parts import Message, inert, one_line, picture, text
 from dtwinseger.twin.model import TwinRow
-from dtwinseger.twin.text import render_twin
+from dtwinseger.twin.text import RENDERINGS, Rendering
 
 __all__ = [
     "GRANULARITY",
     "REASONING",
+    "REASONING_ROWS",
     "SEMANTICS",
     "Message",
     "asked",
@@ -23,15 +24,18 @@ __all__ = [
     "one_line",
     "reask",
     "reasoning",
+    "reasoning_digest",
     "semantics",
 ]
 
 ECHOED = 20_000  # characters of a wrong answer that are shown to the model again
 
-GRANULARITY, SEMANTICS, REASONING = (
+GRANULARITY, SEMANTICS, REASONING, REASONING_ROWS = (
     files(__package__).joinpath(f"{name}.txt").read_text("utf-8").strip()
-    for name in ("granularity", "semantics", "reasoning")
+    for name in ("granularity", "semantics", "reasoning", "reasoning_rows")
 )
+# Rendering of the twin -> the instruction that explains it, and what introduces the twin.
+_REASONING: dict[Rendering, tuple[str, str]] = {"json": (REASONING, "Twin: "), "rows": (REASONING_ROWS, "Twin:\n")}
 
 
 def digest(*prompts: str) -> str:
@@ -62,12 +66,21 @@ def asked(query: str | None) -> str:
     return "There is no query: describe the object for any." if query is None else f"Query: {one_line(query)}"
 
 
-def reasoning(query: str, objects: Sequence[TwinRow]) -> list[Message]:
-    """Eqs. 5-6: the twin as text, then the query."""
+def reasoning(query: str, objects: Sequence[TwinRow], rendering: Rendering = "json") -> list[Message]:
+    """Eqs. 5-6: the twin as text, then the query. Zero-shot and tuned models are asked with the same words, so that a
+    trainer teaches exactly what the reasoner asks.
+    """
+    instruction, title = _REASONING[rendering]
+    twin = f"{title}{RENDERINGS[rendering](objects)}"
     return [
-        {"role": "system", "content": REASONING},
-        {"role": "user", "content": inert(f"Twin: {render_twin(objects)}\nQuery: {one_line(query)}")},
+        {"role": "system", "content": instruction},
+        {"role": "user", "content": inert(f"{twin}\nQuery: {one_line(query)}")},
     ]
+
+
+def reasoning_digest(rendering: Rendering) -> str:
+    """Of what `reasoning` asks with."""
+    return digest(_REASONING[rendering][0])
 
 
 def reask(answer: str, error: str) -> list[Message]:

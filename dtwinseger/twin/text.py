@@ -6,11 +6,13 @@ byte, what it is asked with.
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, get_args
 
 from dtwinseger.twin.model import Predicate, Relation, TwinRow
 from dtwinseger.twin.path import Step
+
+Rendering = Literal["json", "rows"]
 
 COLUMNS = ("index", "semantic", "bbox", "area_percent", "spatial")
 
@@ -74,6 +76,9 @@ def render_rows(objects: Sequence[TwinRow]) -> str:
         box = ",".join(map(str, o.bbox))
         lines.append("\t".join((str(o.index), _cell(o.semantic or ""), box, str(o.area_percent), _cell(o.spatial))))
     return "\n".join(lines)
+
+
+RENDERINGS: dict[Rendering, Callable[[Sequence[TwinRow]], str]] = {"json": render_twin, "rows": render_rows}
 
 
 def render_answer(path: Sequence[Step], indices: Sequence[int]) -> str:
