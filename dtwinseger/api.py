@@ -81,9 +81,10 @@ class SemanticsOptions(Contract):
 
 
 class ReasoningOptions(Contract):
-    """Eqs. 6-9."""
+    """Eqs. 6-9. `auto` is sftdt where an adapter is configured or the served model is a tuned one, else zero_shot."""
 
-    mode: Literal["auto", "zero_shot"] = "auto"
+    mode: Literal["auto", "zero_shot", "sftdt"] = "auto"  # zero_shot: the base model; sftdt: a model tuned on paths
+    adapter: Annotated[str, Field(min_length=1, max_length=100)] | None = None  # as configured; None is the default one
     votes: Annotated[int, Field(ge=1, le=5)] = 1  # samples of the answer; each object as most of them decide on it
 
 
@@ -343,7 +344,8 @@ class ReasonResponse(Contract):
     path: tuple[Step, ...]
     confidence: dict[Index, Share]  # of each of `indices`, or empty where nothing measures it
     answer_confidence: Share | None = None  # of `indices` as a whole, [] too; null where nothing measures it
-    model: str
+    mode: Literal["zero_shot", "sftdt"]  # as resolved
+    model: str  # that was asked: the base, or an adapter under the name by which the engine serves it
     prompts: str
     usage: EngineUsage
     warnings: tuple[str, ...] = ()

@@ -1,6 +1,9 @@
 """What the LLM writes about one query (Eqs. 7-9), and one such answer as a vote."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 from dtwinseger import api
 from dtwinseger.twin import Step
@@ -21,6 +24,23 @@ class Vote:
 
     answer: ReasonAnswer
     certainty: Certainty | None = None
+
+
+def schema_of(present: Sequence[int]) -> dict[str, Any]:
+    """The JSON schema of an answer about objects of these indices: it decides on them and lists them, and no others.
+
+    That no index comes twice is left to validation: engines do not know `uniqueItems`.
+    """
+    return _schema(tuple(sorted(present)))
+
+
+@lru_cache(maxsize=64)
+def _schema(present: tuple[int, ...]) -> dict[str, Any]:
+    schema = ReasonAnswer.model_json_schema()
+    one = {"type": "integer", "enum": list(present)}
+    schema["$defs"]["Decision"]["properties"]["index"] = one
+    schema["properties"]["indices"]["items"] = one
+    return schema
 
 
 NOTHING_THERE = ReasonAnswer(

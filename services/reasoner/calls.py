@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from dtwinseger.api import EngineUsage
 from dtwinseger.problems import Problem
@@ -10,11 +12,25 @@ from dtwinseger.service.deadline import remaining
 from dtwinseger.service.engine import Engine
 from dtwinseger.service.engine.completion import Token
 from dtwinseger.twin import violations
-from services.reasoner.answer import ReasonAnswer, Vote
+from services.reasoner.answer import ReasonAnswer, Vote, schema_of
 from services.reasoner.certainty import certainty
+from services.reasoner.models import Chosen
 
 TOKENS, TOKENS_AN_OBJECT = 400, 80  # of an answer, at most: three steps about every object in any model's tokens
 TO_TELL_S = 0.25  # of the deadline, at most a tenth of it, to tell what is there
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Whom one request asks, and how. logprobs: whether for log-probabilities too.
+
+    further_samples: how many answers may be asked for once none is valid.
+    """
+
+    engine: Engine
+    model: Chosen
+    logprobs: bool
+    further_samples: int
 
 
 def last_moment() -> float | None:
@@ -24,30 +40,38 @@ def last_moment() -> float | None:
 
 
 class Calls:
-    """Asks `engine` until `ends_at`, on the event loop's clock; for log-probabilities too where it gives them."""
+    """The calls of one query, which end at `ends_at` on the event loop's clock."""
 
-    def __init__(self, engine: Engine, logprobs: bool, ends_at: float | None) -> None:
-        self.engine = engine
+    def __init__(self, asking: Asking, ends_at: float | None) -> None:
+        self.asking = asking
         self.usage = EngineUsage()  # of every call that was answered, also where the answer was of no use
-        self._logprobs = logprobs
         self._ends_at = ends_at
 
-    async def vote(self, messages: Sequence[Message], present: Sequence[int], temperature: float) -> Vote:
+    def time_for(self, seconds: float) -> bool:
+        """Whether a call that takes so long can end in time."""
+        return self._ends_at is None or asyncio.get_running_loop().time() + seconds < self._ends_at
+
+    async def vote(
+        self, messages: Sequence[Message], present: Sequence[int], temperature: float, tries: Literal[1, 2] = 2
+    ) -> Vote:
         """An answer about a twin whose indices are `present`, which keeps the rules of the path.
 
-        One that does not is sent back once. Raises Problems.
+        One that does not is sent back once, where there are two `tries`. Raises Problems.
         """
         heard: list[Token] = []
         try:
             async with asyncio.timeout_at(self._ends_at):
-                answer, _ = await self.engine.ask(
+                answer, _ = await self.asking.engine.ask(
                     messages,
                     ReasonAnswer,
                     TOKENS + TOKENS_AN_OBJECT * len(present),
                     check=lambda said: violations(said.path, said.indices, present),
                     temperature=temperature,
-                    hear=heard.extend if self._logprobs else None,
+                    hear=heard.extend if self.asking.logprobs else None,
                     meter=self._count,
+                    model=self.asking.model.name,
+                    held_to=schema_of(present),
+                    tries=tries,
                 )
         except TimeoutError:
             raise Problem("deadline_exceeded", "the model did not answer within the request's time") from None

@@ -120,7 +120,13 @@ def services_app(script: Script) -> FastAPI:
         path = (Step(step=1, criterion="is asked for", decisions=decisions),)
         indices = (99,) if script.failing.get("reason") == "invented" else tuple(kept)
         return api.ReasonResponse(
-            indices=indices, path=path, confidence={}, model="double", prompts="p", usage=_one_call()
+            indices=indices,
+            path=path,
+            confidence={},
+            mode="zero_shot",
+            model="double",
+            prompts="p",
+            usage=_one_call(),
         )
 
     return app

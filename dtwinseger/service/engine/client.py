@@ -1,15 +1,14 @@
 """The engine as a service asks it: typed answers, what they cost, and no more calls at once than it should see."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Literal, Self
 
 import httpx2
 import openai
 from opentelemetry.trace import SpanKind
 from opentelemetry.util.types import AttributeValue
-from pydantic import BaseModel
 
 from dtwinseger.api import EngineUsage
 from dtwinseger.prompts import Message, reask
@@ -29,6 +28,7 @@ from dtwinseger.service.engine.completion import (
 )
 from dtwinseger.service.engine.failure import CallFailed, as_failure
 from dtwinseger.service.engine.http import LIMITED_RETRIES, GuardedHttp
+from dtwinseger.service.engine.listing import MOST_BYTES, Listing, read_up_to
 from dtwinseger.service.engine.settings import EngineSettings
 from dtwinseger.service.telemetry import note, span
 
@@ -84,30 +84,38 @@ class Engine:
         temperature: float = 0,
         hear: Hear | None = None,
         meter: Meter | None = None,
+        model: str | None = None,
+        held_to: Mapping[str, Any] | None = None,
+        tries: Literal[1, 2] = 2,
     ) -> tuple[T, EngineUsage]:
-        """The model's answer as `schema`, and what it cost.
+        """The answer of `model` (None: the one in the settings) as `schema`, and what it cost.
 
-        An answer that is no valid `schema`, or with which `check` finds fault, is sent back once with the error.
+        An answer that is no valid `schema`, or with which `check` finds fault, is sent back once with the error, unless
+        `tries` is 1. `held_to` is the JSON schema that the engine is held to where it can be, in place of `schema`'s.
         `meter` is told of each call once the engine has answered it, also where this raises in the end. With `hear` the
         engine is asked for log-probabilities, and `hear` is told the tokens of the answer that is returned, none where
         the engine leaves them out.
 
-        Raises Problem `upstream_invalid` where the second answer is no better, or the model refuses, is cut off, says
+        Raises Problem `upstream_invalid` where the last answer is no better, or the model refuses, is cut off, says
         nothing or far too much; `upstream_unavailable` where the engine cannot be reached, fails, has failed too often
         or limits its rate for longer than the deadline leaves; `deadline_exceeded`.
         """
         usage = EngineUsage()
         asked = list(messages)
         error = ""
-        for _ in range(2):
-            with span(f"chat {self.settings.model}", self._described(max_tokens, temperature), SpanKind.CLIENT):
+        name = model or self.settings.model
+        form = None
+        if self.settings.structured_output:
+            form = response_format(schema.__name__, held_to or schema.model_json_schema())
+        for _ in range(tries):
+            with span(f"chat {name}", self._described(name, max_tokens, temperature), SpanKind.CLIENT):
                 try:
-                    answered = await self._complete(asked, schema, max_tokens, temperature, hear is not None)
+                    answered = await self._complete(name, asked, form, max_tokens, temperature, hear is not None)
                     cost = self._counted(answered, images(asked))
                     usage += cost
                     if meter:
                         meter(cost)
-                    text = self._text(answered)
+                    text = self._text(answered, name)
                 except CallFailed as failure:
                     self._count(failure.outcome)
                     raise
@@ -121,24 +129,38 @@ class Engine:
                     hear(answered.tokens())
                 return answer, usage
             asked += reask(text, error)
-        detail = f"the model {self.settings.model} answered twice wrongly: {error}"
+        detail = f"the model {name} answered {'twice ' if tries == 2 else ''}wrongly: {error}"
         raise CallFailed("invalid", "upstream_invalid", detail)
 
     async def state(self) -> str:
-        """For readiness: "ok", or what is wrong with the engine."""
+        """For readiness: "ok", or what is wrong with the engine or with how it lists the model in the settings."""
+        listing = await self.listing()
+        return listing if isinstance(listing, str) else listing.state(self.settings.model)
+
+    async def listing(self) -> Listing | str:
+        """The models that the engine lists, or what is wrong with it."""
         if self._breaker.remaining():
             return str(self._breaker)
         try:
             async with self._readiness.stream("GET", f"{self.settings.url.rstrip('/')}/models") as response:
                 kind = response.headers.get("content-type", "nothing").partition(";")[0]
+                body = await read_up_to(MOST_BYTES, response) if response.is_success else b""
         except (httpx2.HTTPError, httpx2.InvalidURL):
             return "the engine cannot be reached"
         if not response.is_success:
             return f"the engine answers {response.status_code}"
-        return "ok" if kind.endswith("json") else f"the engine lists its models as {kind}; is its URL right?"
+        if not kind.endswith("json"):
+            return f"the engine lists its models as {kind}; is its URL right?"
+        return Listing.of(body)
 
     async def _complete(
-        self, messages: list[Message], schema: type[BaseModel], max_tokens: int, temperature: float, logprobs: bool
+        self,
+        model: str,
+        messages: list[Message],
+        form: Any,
+        max_tokens: int,
+        temperature: float,
+        logprobs: bool,
     ) -> Completion | None:
         """One call, with its retries. None is an answer that is no completion."""
         async with self._slots:
@@ -147,21 +169,21 @@ class Engine:
                 raise CallFailed("cancelled", "deadline_exceeded", "no time was left to ask the engine")
             try:
                 response = await self._client.chat.completions.with_raw_response.create(
-                    model=self.settings.model,
+                    model=model,
                     messages=messages,  # type: ignore[arg-type]
                     temperature=temperature,
                     max_tokens=max_tokens,
                     logprobs=True if logprobs else openai.omit,
-                    response_format=response_format(schema) if self.settings.structured_output else openai.omit,
+                    response_format=form or openai.omit,
                 )
             except openai.APIError as error:
-                raise as_failure(error, self.settings.model) from error
+                raise as_failure(error, model) from error
         return completion(response.content)
 
-    def _text(self, answered: Completion | None) -> str:
+    def _text(self, answered: Completion | None, model: str) -> str:
         if answered is None:  # the client hands on whatever a 200 holds
             raise CallFailed("invalid", "upstream_invalid", "the engine's response is no chat completion")
-        return answered.text(self.settings.model)
+        return answered.text(model)
 
     def _counted(self, answered: Completion | None, pictures: int) -> EngineUsage:
         """What one call cost."""
@@ -182,12 +204,12 @@ class Engine:
         note({"gen_ai.usage.input_tokens": usage.prompt_tokens, "gen_ai.usage.output_tokens": usage.completion_tokens})
         return usage
 
-    def _described(self, max_tokens: int, temperature: float) -> dict[str, AttributeValue]:
+    def _described(self, model: str, max_tokens: int, temperature: float) -> dict[str, AttributeValue]:
         """A call by the semantic conventions of generative AI; what is asked and answered stays out of it."""
         return {
             "gen_ai.operation.name": "chat",
             "gen_ai.provider.name": "openai",  # its protocol, whoever serves
-            "gen_ai.request.model": self.settings.model,
+            "gen_ai.request.model": model,
             "gen_ai.request.max_tokens": max_tokens,
             "gen_ai.request.temperature": temperature,
             "dtwinseger.engine": self.role,

@@ -1,6 +1,6 @@
 """A chat completion as an engine sends it, validated, and the answer in it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
@@ -114,10 +114,9 @@ def images(messages: Sequence[Message]) -> int:
     return sum(part["type"] == "image_url" for content in contents for part in content)
 
 
-def response_format(schema: type[BaseModel]) -> Any:
-    """What holds an engine to `schema`."""
-    whole = _strict(schema.model_json_schema())
-    return {"type": "json_schema", "json_schema": {"name": schema.__name__, "schema": whole, "strict": True}}
+def response_format(name: str, schema: Mapping[str, Any]) -> Any:
+    """What holds an engine to a JSON schema."""
+    return {"type": "json_schema", "json_schema": {"name": name, "schema": _strict(schema), "strict": True}}
 
 
 def _unfenced(text: str) -> str:
@@ -130,7 +129,7 @@ def _strict(schema: Any) -> Any:
     """A JSON schema as engines enforce it: every property required, no default, nothing more allowed."""
     if isinstance(schema, list):
         return [_strict(item) for item in schema]
-    if not isinstance(schema, dict):
+    if not isinstance(schema, Mapping):
         return schema
     strict = {key: _strict(value) for key, value in schema.items() if key != "default"}
     if isinstance(properties := strict.get("properties"), dict):

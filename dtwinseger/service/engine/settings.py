@@ -1,11 +1,12 @@
 """Where a model is served, and what it costs there."""
 
-import hashlib
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from dtwinseger.weights import weights_hash
 
 Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]  # USD for a million tokens
 
@@ -36,14 +37,8 @@ class EngineSettings(BaseModel):
     @cached_property
     def identity(self) -> str:
         """The model's name, with a hash of its weights where it is a folder here: other weights, other results."""
-        weights = sorted(Path(self.model).glob("*.safetensors"))
-        if not weights:
-            return self.model
-        digest = hashlib.sha256()
-        for path in weights:
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-        return f"{self.model}@{digest.hexdigest()[:12]}"
+        weights = weights_hash(Path(self.model))
+        return f"{self.model}@{weights}" if weights else self.model
 
     def cost_usd(self, prompt: int, cached: int, completion: int) -> float | None:
         """What a call costs, from its tokens (`cached` are some of the prompt's); None where no price is set."""

@@ -184,6 +184,6 @@ def test_the_malformed_answers_are_made_from_good_ones() -> None:
     dice = random.Random(0)
     for _ in range(200):
         answer = api.ReasonResponse.model_validate(
-            good(dice) | {"confidence": {}, "model": "", "prompts": "", "usage": {}}
+            good(dice) | {"confidence": {}, "mode": "zero_shot", "model": "", "prompts": "", "usage": {}}
         )
         assert violations(answer.path, answer.indices, PRESENT) == []
