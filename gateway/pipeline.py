@@ -69,9 +69,10 @@ async def _twin(order: Order, build: Build, stages: Stages, started: float) -> D
         objects=objects,
         answer=Answer(indices=answer.indices, path=answer.path, confidence=answer.confidence),
         provenance=Provenance(
-            models=_models(build.infos),
+            models=_models(build.infos) | {"llm": answer.model},  # the adapter, where one answered
             options=asked.options.model_dump(mode="json", exclude={"mask_format"})
-            | {"proposals": response.options[granularity].model_dump(mode="json")},
+            | {"proposals": response.options[granularity].model_dump(mode="json")}
+            | {"reasoning": asked.options.reasoning.model_dump(mode="json") | {"mode": answer.mode}},
             prompts=keys.stage_key("prompts", build.infos.semantics.prompts, build.infos.reasoner.prompts),
             created=datetime.now(UTC),
         ),

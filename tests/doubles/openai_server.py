@@ -54,6 +54,14 @@ class Garbage:
 
 Reply = Says | Fails | Hangs | Garbage
 NO_MODELS = Garbage('{"object": "list", "data": []}', "application/json")
+
+
+def lists(*names: str, owned_by: str = "vllm") -> Garbage:
+    """What an engine that serves these models lists."""
+    models = [{"id": name, "object": "model", "owned_by": owned_by} for name in names]
+    return Garbage(json.dumps({"object": "list", "data": models}), "application/json")
+
+
 # Number of a call from 0, and seconds since the first -> Retry-After, seconds, in a 429, or None to let it through.
 Limit = Callable[[int, float], float | None]
 
@@ -68,6 +76,7 @@ class OpenAIServer:
     script: list[Reply]
     latency_s: float = 0.0
     limit: Limit | None = None
+    models: "Fails | Garbage" = NO_MODELS  # what it lists
     url: str = ""
     requests: list[Body] = field(default_factory=list)  # each call, those answered 429 by `limit` included
     limited: int = 0  # calls answered 429 by `limit`
@@ -181,10 +190,10 @@ def openai_server(
     *script: Reply, latency_s: float = 0.0, limit: Limit | None = None, models: Fails | Garbage = NO_MODELS
 ) -> Iterator[OpenAIServer]:
     """Serve the script until the block ends; `url` is the base URL that an openai client takes."""
-    server = OpenAIServer(list(script), latency_s, limit)
+    server = OpenAIServer(list(script), latency_s, limit, models)
 
     async def list_models(request: Request) -> Response:
-        return _answer(models, {})
+        return _answer(server.models, {})
 
     app = Starlette(
         routes=[

@@ -1,7 +1,8 @@
 """What tests of the reasoner say to the service, and what its scripted LLM answers."""
 
 import json
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -68,3 +69,11 @@ def questions(*queries: str, objects: Sequence[TwinRow] = ROWS, **options: Any) 
 def problem(response: httpx2.Response) -> tuple[int, str]:
     assert response.headers["content-type"] == "application/problem+json"
     return response.status_code, response.json()["code"]
+
+
+def until(holds: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if holds():
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("it never came true")

@@ -117,7 +117,8 @@ def test_a_model_that_obeys_such_a_query_gives_no_answer(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    "options", [{"mode": "sftdt"}, {"adapter": "a"}, {"temperature": 1}, {"vote": 3}, {"votes": 2, "max_calls": 1}]
+    "options",
+    [{"mode": "sftdt"}, {"mode": "best"}, {"adapter": "a"}, {"temperature": 1}, {"vote": 3}, {"votes": 2, "calls": 1}],
 )
 def test_an_option_that_nothing_honors_is_refused(monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]) -> None:
     response, requests = ask(monkeypatch, question(**options), decide({2}))

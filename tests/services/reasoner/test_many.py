@@ -1,7 +1,5 @@
 """Many queries on one twin: together, in order, each with its own answer or error, and gone with their caller."""
 
-import threading
-from collections.abc import Callable
 from typing import Any
 
 import httpx2
@@ -9,7 +7,7 @@ import pytest
 
 from dtwinseger import api
 from tests.doubles.openai_server import Fails, Hangs, Says, openai_server
-from tests.services.reasoner.conversation import ROWS, decided, problem, questions, reasoner
+from tests.services.reasoner.conversation import ROWS, decided, problem, questions, reasoner, until
 
 
 def answers_by_query(body: dict[str, Any]) -> str:
@@ -130,11 +128,3 @@ def test_a_wrong_request_is_refused_whole(
         assert engine.requests == []
     assert problem(response) == (400, code)
     assert words in response.json()["detail"]
-
-
-def until(holds: Callable[[], bool]) -> None:
-    for _ in range(1000):
-        if holds():
-            return
-        threading.Event().wait(0.01)
-    raise AssertionError("it never came true")

@@ -11,17 +11,17 @@ from dtwinseger.prompts import REASONING
 from dtwinseger.twin import TwinRow
 from tests.doubles.openai_server import Fails, Hangs, OpenAIServer, Reply, Says, openai_server
 from tests.doubles.serving import free_port
-from tests.services.reasoner.conversation import ROWS, decide, reasoner
+from tests.services.reasoner.conversation import ROWS, decide, reasoner, rows
 
 
 def ask(
     monkeypatch: pytest.MonkeyPatch,
     *script: Reply,
-    rows: list[TwinRow] | None = None,
+    twin: list[TwinRow] | None = None,
     headers: dict[str, str] | None = None,
     **settings: str,
 ) -> tuple[httpx2.Response, OpenAIServer]:
-    body: dict[str, Any] = {"query": "the kite", "objects": [r.model_dump() for r in (ROWS if rows is None else rows)]}
+    body: dict[str, Any] = {"query": "the kite", "objects": [r.model_dump() for r in (ROWS if twin is None else twin)]}
     with openai_server(*script) as engine, reasoner(monkeypatch, engine.url, **settings) as client:
         return client.post("/v1/reason", json=body, headers=headers or {}), engine
 
@@ -55,7 +55,7 @@ def test_nothing_fits_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_twin_without_objects_is_answered_without_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    response, engine = ask(monkeypatch, Fails(500), rows=[])
+    response, engine = ask(monkeypatch, Fails(500), twin=[])
     answer = response.json()
     assert answer["indices"] == []
     assert answer["answer_confidence"] is None
@@ -136,11 +136,60 @@ def test_info_names_model_and_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
         info = client.get("/v1/info").json()
     assert info["service"] == "reasoner"
     assert info["models"] == {"llm": "scripted"}
+    assert (info["settings"]["auto"], info["settings"]["adapters"]) == ("zero_shot", {})
     assert len(info["prompts"]) == 64
 
 
-def test_a_schema_is_sent_where_the_engine_can_be_held_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, engine = ask(monkeypatch, decide({2}), REASONER_ENGINE_STRUCTURED_OUTPUT="true")
+def test_a_schema_with_the_twins_own_indices_is_sent_where_the_engine_can_be_held_to_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, engine = ask(monkeypatch, decide({9}, rows=(4, 9)), twin=rows(9, 4), REASONER_ENGINE_STRUCTURED_OUTPUT="true")
     schema = engine.requests[0]["response_format"]["json_schema"]["schema"]
     assert list(schema["properties"]) == ["path", "indices"]
+    assert schema["properties"]["indices"]["items"] == {"type": "integer", "enum": [4, 9]}
+    assert schema["$defs"]["Decision"]["properties"]["index"] == {"type": "integer", "enum": [4, 9]}
+    assert list(schema["$defs"]["Step"]["properties"]) == ["step", "criterion", "decisions", "otherwise"]
     assert "uniqueItems" not in json.dumps(schema)
+
+
+def test_further_answers_decide_by_majority_where_none_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = Says("The kite is number 2.")
+    script = [wrong, wrong, decide({2}), wrong, decide({2})]
+    response, engine = ask(monkeypatch, *script, REASONER_ENGINE_MAX_IN_FLIGHT="1")
+    answer = response.json()
+    assert answer["indices"] == [2]
+    assert answer["confidence"] == {"2": 1.0}
+    assert answer["usage"]["calls"] == 5
+    (warning,) = answer["warnings"]
+    assert warning.startswith("the model scripted answered twice wrongly: ")
+    assert warning.endswith("this is what most of the 2 valid among 3 more answers keep")
+    assert [request["temperature"] > 0 for request in engine.requests] == [False, False, True, True, True]
+    assert engine.requests[2]["messages"] == engine.requests[0]["messages"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "settings", "calls"),
+    [
+        (Says("no"), {"REASONER_FURTHER_SAMPLES": "0"}, 2),
+        (Says("no"), {"REASONER_FURTHER_SAMPLES": "1"}, 3),
+        (Says("half an ans", finish_reason="length"), {}, 4),
+        (Says(None, refusal="No."), {}, 1),
+        (Fails(400), {}, 1),
+        (Fails(404), {}, 1),
+    ],
+    ids=["none are wanted", "one is", "an answer that was cut off", "a refusal", "a rejection", "no such model"],
+)
+def test_further_answers_are_asked_for_where_another_may_be_better(
+    monkeypatch: pytest.MonkeyPatch, reply: Reply, settings: dict[str, str], calls: int
+) -> None:
+    response, engine = ask(monkeypatch, reply, **settings)
+    assert response.status_code == 502
+    assert len(engine.requests) == calls
+
+
+def test_no_further_answers_are_begun_that_could_not_end_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = {"query": "the kite", "objects": [row.model_dump() for row in ROWS]}
+    with openai_server(Says("no"), latency_s=0.6) as engine, reasoner(monkeypatch, engine.url) as client:
+        response = client.post("/v1/reason", json=body, headers={"X-Timeout-Ms": "1900"})
+    assert response.json()["code"] == "upstream_invalid"
+    assert len(engine.requests) == 2
