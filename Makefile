@@ -5,7 +5,7 @@ UV := $(if $(shell uv --version 2>/dev/null),uv,.uv/bin/uv)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format doctor weights bench-quality bench-latency bench-perception bench-semantics bench-gateway bench-reasoner
+.PHONY: help setup run test lint format doctor weights check-vllm bench-quality bench-latency bench-perception bench-semantics bench-gateway bench-reasoner
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ doctor: setup ## is everything that the running stack needs reachable?
 weights: setup ## download segment-anything's checkpoint into models/: MODEL=vit_h, vit_l or vit_b
 	@$(BIN)/python -m services.perception.weights $(or $(filter vit_h vit_l vit_b,$(MODEL)),\
 		$(error make weights needs MODEL=vit_h, MODEL=vit_l or MODEL=vit_b))
+
+check-vllm: | $(filter .uv/%,$(UV)) ## docs/vllm.md through vLLM's own parser, without a GPU (downloads several GB)
+	$(UV) run --no-project --isolated --with vllm==0.33.0 --with pytest python -m pytest -W default tests/docs/test_vllm.py
 
 bench-quality: setup ## 100 held-out scenes through POST /segment: gIoU, cIoU, and each stage (starts its own stack)
 	@$(BIN)/python -m benchmarks.embedded_quality

@@ -123,8 +123,8 @@ def services_app(script: Script) -> FastAPI:
             indices=indices,
             path=path,
             confidence={},
-            mode="zero_shot",
-            model="double",
+            mode="sftdt" if body.options.adapter else "zero_shot",
+            model=body.options.adapter or "double",
             prompts="p",
             usage=_one_call(),
         )

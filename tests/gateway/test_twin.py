@@ -103,3 +103,15 @@ def test_the_twin_is_exported_as_coco_and_geojson(front: Gateway) -> None:
     assert geojson.headers["content-type"] == "application/geo+json"
     assert [item["properties"]["answer"] for item in geojson.json()["features"]] == [False, True, False]
     assert front.http.get(f"/dt/{identity}?format=").json()["code"] == "invalid_options"
+
+
+def test_another_adapter_gives_another_twin_whose_provenance_names_it(front: Gateway) -> None:
+    plain = front.segment().json()
+    front.script.calls.clear()
+    tuned = front.segment(options='{"reasoning": {"mode": "sftdt", "adapter": "sftdt@1"}}').json()
+    assert tuned["twin_id"] != plain["twin_id"]
+    assert tuned["cached"] == ["proposals", "granularity", "semantics"]
+    assert front.script.calls["reason"] == 1
+    twins = [DigitalTwin.model_validate(front.http.get(f"/dt/{one['twin_id']}").json()) for one in (plain, tuned)]
+    assert [twin.provenance.models["llm"] for twin in twins] == ["double", "sftdt@1"]
+    assert [twin.provenance.options["reasoning"]["mode"] for twin in twins] == ["zero_shot", "sftdt"]

@@ -205,7 +205,7 @@ def test_the_commands_say_what_they_did_or_what_is_wrong(
     with pytest.raises(SystemExit, match=f"error: {out} is there already; name a new folder"):
         run(training.merge.main, "--out", str(out))
     change(adapter, r=12)
-    with pytest.raises(SystemExit, match="error: .* cannot be served: its rank is 12"):
+    with pytest.raises(SystemExit, match=r"error: .* cannot be served: its rank is 12"):
         run(training.adapter.main)
 
 

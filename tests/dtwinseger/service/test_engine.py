@@ -13,7 +13,7 @@ from dtwinseger.problems import Problem
 from dtwinseger.service.deadline import deadline
 from dtwinseger.service.engine import Engine, EngineSettings
 from dtwinseger.service.engine.completion import Token
-from tests.doubles.openai_server import Fails, Garbage, Hangs, OpenAIServer, Reply, Says, openai_server
+from tests.doubles.openai_server import Fails, Garbage, Hangs, OpenAIServer, Reply, Says, lists, openai_server
 from tests.doubles.serving import free_port
 
 MESSAGES = [{"role": "user", "content": "How many?"}]
@@ -273,3 +273,29 @@ def test_an_answer_is_not_lost_over_its_log_probabilities(logprobs: object) -> N
 def test_a_temperature_is_sent_with_each_call() -> None:
     _, requests = heard(Says("no idea"), Says('{"count":3}'), temperature=0.7)
     assert [request["temperature"] for request in requests] == [0.7, 0.7]
+
+
+@pytest.mark.parametrize(
+    ("listed", "model", "words"),
+    [
+        (lists("counter", "other"), "counter", "ok"),
+        (lists("a", "b"), "counter", "the engine does not list counter; it lists a, b"),
+        (lists(*"abcdefgh"), "counter", "the engine does not list counter; it lists a, b, c, d, e and 3 more"),
+        (lists("a", owned_by="meta"), "counter", "degraded: the engine does not list counter; it lists a; it may"),
+        (lists("a", owned_by="meta"), "models/dtwin-mini-llm", "ok"),
+        (lists("a"), "models/dtwin-mini-llm", "the engine does not list models/dtwin-mini-llm; it lists a"),
+        (lists(), "counter", "ok"),
+        (Garbage('{"data": "none"}', "application/json"), "counter", "ok"),
+        (Garbage("[" * 2_000_000, "application/json"), "counter", "ok"),
+    ],
+    ids=["listed", "vLLM", "vLLM, many", "another", "another, a folder", "vLLM, a folder", "none", "no list", "long"],
+)
+def test_readiness_says_when_the_model_is_not_listed(listed: Garbage, model: str, words: str) -> None:
+    async def state(url: str) -> str:
+        async with Engine(EngineSettings(url=url, model=model), "vlm") as engine:
+            return await engine.state()
+
+    with openai_server(Fails(500), models=listed) as server:
+        said = asyncio.run(state(server.url))
+    assert said.startswith(words)
+    assert words != "ok" or said == "ok"

@@ -8,9 +8,14 @@ from typing import Any
 import httpx2
 import pytest
 
+from dtwinseger import api
+from dtwinseger.problems import Problem
 from dtwinseger.prompts import REASONING
+from dtwinseger.service.engine import Engine
 from dtwinseger.sftdt import TunedRecord
 from services.reasoner.app import create
+from services.reasoner.models import Chosen, Models
+from services.reasoner.settings import ReasonerSettings
 from tests.doubles.openai_server import Fails, Garbage, lists, openai_server
 from tests.services.reasoner.conversation import decide, problem, question, reasoner, until
 
@@ -24,6 +29,13 @@ def asked(
 ) -> tuple[httpx2.Response, list[Any]]:
     with openai_server(decide({2})) as engine, reasoner(monkeypatch, engine.url, **settings) as client:
         return client.post("/v1/reason", json=question(**options)), engine.requests
+
+
+def chosen(monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], options: dict[str, Any]) -> Chosen:
+    for name, value in ({"REASONER_ENGINE_MODEL": BASE} | settings).items():
+        monkeypatch.setenv(name, value)
+    given = ReasonerSettings()
+    return Models(Engine(given.engine, "llm"), given).chosen(api.ReasoningOptions(**options))
 
 
 @pytest.mark.parametrize(
@@ -42,10 +54,24 @@ def asked(
         (CONFIGURED | {"REASONER_TUNED": "true"}, {"adapter": "second"}, "sftdt", ADAPTERS["second"]),
     ],
 )
-def test_mode_and_adapter_decide_who_is_asked_and_the_answer_names_it(
+def test_mode_and_adapter_decide_who_is_asked(
     monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], options: dict[str, Any], mode: str, model: str
 ) -> None:
-    response, (request,) = asked(monkeypatch, settings, **options)
+    assert chosen(monkeypatch, settings, options) == Chosen(mode, model, model)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "mode", "model"),
+    [
+        ({}, "sftdt", ADAPTERS["first"]),
+        ({"adapter": "second"}, "sftdt", ADAPTERS["second"]),
+        ({"mode": "zero_shot"}, "zero_shot", BASE),
+    ],
+)
+def test_the_engine_is_asked_for_that_model_and_the_answer_names_it(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], mode: str, model: str
+) -> None:
+    response, (request,) = asked(monkeypatch, CONFIGURED, **options)
     assert response.status_code == 200, response.text
     assert (response.json()["mode"], response.json()["model"]) == (mode, model)
     assert request["model"] == model
@@ -60,17 +86,31 @@ def test_mode_and_adapter_decide_who_is_asked_and_the_answer_names_it(
         (CONFIGURED, {"adapter": "third"}, "adapter 'third' is not configured; there are first, second"),
         (CONFIGURED, {"adapter": ADAPTERS["first"]}, "is not configured; there are first, second"),
         (CONFIGURED, {"adapter": "first", "mode": "zero_shot"}, "leave out one of the two"),
-        (CONFIGURED, {"adapter": ""}, "options.adapter"),
         ({"REASONER_TUNED": "true"}, {"mode": "zero_shot"}, "scripted is a tuned model, and its base is not here"),
     ],
 )
 def test_a_mode_or_an_adapter_that_is_not_served_is_refused(
     monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], options: dict[str, Any], words: str
 ) -> None:
-    response, requests = asked(monkeypatch, settings, **options)
+    with pytest.raises(Problem) as refused:
+        chosen(monkeypatch, settings, options)
+    assert refused.value.code == "invalid_options"
+    assert words in refused.value.detail
+
+
+@pytest.mark.parametrize("adapter", ["third", "", "x" * 101, 7])
+def test_such_a_request_is_refused_before_the_model_is_asked(monkeypatch: pytest.MonkeyPatch, adapter: Any) -> None:
+    response, requests = asked(monkeypatch, CONFIGURED, adapter=adapter)
     assert problem(response) == (400, "invalid_options")
-    assert words in response.json()["detail"]
+    assert "adapter" in response.json()["detail"]
     assert requests == []
+
+
+def test_an_adapter_that_the_engine_lost_is_a_problem_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with openai_server(Fails(404)) as engine, reasoner(monkeypatch, engine.url, **CONFIGURED) as client:
+        response = client.post("/v1/reason", json=question(adapter="second"))
+    assert problem(response) == (502, "upstream_unavailable")
+    assert ADAPTERS["second"] in response.json()["detail"]
 
 
 def test_several_adapters_answer_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,12 +250,13 @@ def test_it_does_not_start_with_adapters_that_cannot_be_used(
 
 def test_a_folder_that_says_it_is_tuned_is_asked_as_such(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     settings = {"REASONER_ENGINE_MODEL": str(tmp_path)}
-    assert asked(monkeypatch, settings)[0].json()["mode"] == "zero_shot"
+    assert chosen(monkeypatch, settings, {}).mode == "zero_shot"
     TunedRecord(base="llama", base_weights=None, adapter="sftdt@1").write(tmp_path)
-    assert asked(monkeypatch, settings)[0].json()["mode"] == "sftdt"
-    assert problem(asked(monkeypatch, settings, mode="zero_shot")[0]) == (400, "invalid_options")
-    assert asked(monkeypatch, settings | {"REASONER_TUNED": "false"})[0].json()["mode"] == "zero_shot"
-    monkeypatch.delenv("REASONER_TUNED")
+    assert chosen(monkeypatch, settings, {}).mode == "sftdt"
+    with pytest.raises(Problem, match="is a tuned model"):
+        chosen(monkeypatch, settings, {"mode": "zero_shot"})
     (tmp_path / "sftdt.json").write_text("{}")
     with pytest.raises(SystemExit, match=r"sftdt\.json is no record of a tuned model"):
         create()
+    (tmp_path / "sftdt.json").unlink()
+    assert chosen(monkeypatch, settings | {"REASONER_TUNED": "true"}, {}).mode == "sftdt"
