@@ -33,7 +33,7 @@ class Cards:
 
     @property
     def adapters_gb(self) -> float:
-        """A card's slots in bfloat16. A column's B is split over the cards, and a row's A; the other factors are not."""
+        """A card's slots in bfloat16. A column's B is split over the cards, and a row's A; other factors are not."""
         column = sum(i + o / self.count for i, o in COLUMN)
         row = sum(i / self.count + o for i, o in ROW)
         return 2 * SLOTS * LAYERS * RANK * (column + row) / 1e9

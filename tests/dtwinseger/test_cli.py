@@ -15,7 +15,7 @@ from embedded import example
 from embedded.ports import free_ports
 from services.reasoner.app import create as create_reasoner
 from services.semantics.app import create as create_semantics
-from tests.doubles.openai_server import Fails, Garbage, Hangs, Reply, Says, as_asked, openai_server
+from tests.doubles.openai_server import Fails, Garbage, Hangs, Reply, Says, as_asked, lists, openai_server
 from tests.doubles.serving import free_port, serving
 
 
@@ -172,3 +172,20 @@ def test_doctor_does_not_mind_an_engine_that_only_its_service_reaches(monkeypatc
     assert found["engine"].ok
     assert found["engine's abilities"].ok
     assert "set SEMANTICS_ENGINE_URL" in found["engine's abilities"].words
+
+
+def test_doctor_says_which_model_or_adapter_the_engine_does_not_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REASONER_ADAPTERS", '{"first": "sftdt@1", "second": "sftdt@2"}')
+    with openai_server(Says("Hello."), models=lists("llama-fp8", "sftdt@2")) as server:
+        settings = {"REASONER_ENGINE_URL": server.url, "REASONER_ENGINE_MODEL": "llama"}
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        with serving(create_reasoner()) as url:
+            found = doctor.examine(f"http://127.0.0.1:{free_port()}", {"GATEWAY_REASONER_URL": url} | settings)
+    said = {finding.name: (finding.ok, finding.words) for finding in found}
+    assert said["reasoner: engine"] == (False, "the engine does not list llama; it lists llama-fp8, sftdt@2")
+    assert said["reasoner: adapter first"] == (
+        False,
+        "the engine does not list sftdt@1; it lists llama-fp8, sftdt@2",
+    )
+    assert said["reasoner: adapter second"] == (True, "ok")

@@ -10,7 +10,8 @@ import pytest
 
 from dtwinseger import api
 from dtwinseger.prompts import REASONING
-from dtwinseger.twin import TwinRow, violations
+from dtwinseger.twin import TwinRow, render_twin, violations
+from dtwinseger.twin.budget import estimated_tokens
 from tests.doubles.openai_server import Fails, Garbage, Hangs, Reply, Says, openai_server
 from tests.services.reasoner.conversation import ROWS, decide, decided, problem, question, reasoner, rows
 from tests.services.reasoner.malformed import PRESENT, WAYS, good, replies
@@ -45,6 +46,22 @@ def test_twins_of_any_indices_are_reasoned_over(
     response, requests = ask(monkeypatch, question(objects=objects), said)
     assert indices(response) == tuple(sorted(keep))
     assert all(f'{{"index":{row.index},' in requests[0]["messages"][1]["content"] for row in objects)
+
+
+@pytest.mark.parametrize("too_long", [False, True])
+def test_a_relation_to_an_object_that_is_not_there_is_text_and_makes_none(
+    monkeypatch: pytest.MonkeyPatch, too_long: bool
+) -> None:
+    told = "at the left; inside 99 (box), left of 2 (kite), above 98 (lamp)"
+    twin = [ROWS[0].model_copy(update={"spatial": told}), ROWS[1]]
+    settings = {"REASONER_TWIN_TOKENS": str(estimated_tokens(render_twin(twin)) - too_long)}
+    for said, outcome in ((decide({1}), 200), (decide({99}, rows=(1, 2, 99)), 502)):
+        with openai_server(said) as engine, reasoner(monkeypatch, engine.url, **settings) as client:
+            response = client.post("/v1/reason", json=question("what is in the box?", twin))
+        assert response.status_code == outcome
+        shown = engine.requests[0]["messages"][1]["content"]
+        assert "inside 99 (box)" in shown
+        assert ("above 98" in shown) != too_long
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,19 @@ def test_an_engine_that_is_down_is_unavailable_and_unready(monkeypatch: pytest.M
         assert client.get("/livez").status_code == 200
 
 
+def test_an_engine_that_keeps_failing_is_left_alone_and_readiness_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = {"query": "the kite", "objects": [row.model_dump() for row in ROWS]}
+    with openai_server(Fails(400), Fails(500, {"retry-after-ms": "1"})) as engine:
+        with reasoner(monkeypatch, engine.url) as client:
+            codes = [client.post("/v1/reason", json=body).json()["code"] for _ in range(4)]
+            calls = len(engine.requests)
+            assert client.post("/v1/reason", json=body).json()["code"] == "upstream_unavailable"
+            needs = client.get("/readyz").json()["needs"]
+        assert len(engine.requests) == calls
+    assert codes == ["upstream_invalid", *["upstream_unavailable"] * 3]
+    assert "times in a row; trying again in" in needs["engine"]
+
+
 @pytest.mark.parametrize(
     ("body", "code"),
     [
