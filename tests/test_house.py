@@ -62,3 +62,7 @@ def test_the_client_does_not_load_the_services_libraries() -> None:
 
 def test_semantics_without_owlv2_does_not_load_torch() -> None:
     assert not loaded_by("services.semantics.app") & {"torch", "transformers"}
+
+
+def test_the_reasoner_does_not_load_what_only_engines_and_trainers_have() -> None:
+    assert not loaded_by("services.reasoner.app") & {"torch", "transformers", "tokenizers", "peft"}

@@ -59,9 +59,10 @@ class Calls:
         One that does not is sent back once, where there are two `tries`. Raises Problems.
         """
         heard: list[Token] = []
+        engine = self.asking.engine
         try:
             async with asyncio.timeout_at(self._ends_at):
-                answer, _ = await self.asking.engine.ask(
+                answer, _ = await engine.ask(
                     messages,
                     ReasonAnswer,
                     TOKENS + TOKENS_AN_OBJECT * len(present),
@@ -70,7 +71,7 @@ class Calls:
                     hear=heard.extend if self.asking.logprobs else None,
                     meter=self._count,
                     model=self.asking.model.name,
-                    held_to=schema_of(present),
+                    held_to=schema_of(present) if engine.settings.structured_output else None,
                     tries=tries,
                 )
         except TimeoutError:

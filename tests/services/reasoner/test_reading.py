@@ -1,5 +1,6 @@
 """What of a twin the model reads: as JSON or as rows, whole or within a budget, and what is said of the rest."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,19 @@ def test_a_model_that_is_a_folder_here_counts_with_its_own_tokenizer(monkeypatch
             assert client.get("/v1/info").json()["settings"]["counted_by"] == "tokenizer"
         assert bool(answer.warnings) == cut
         assert not cut or f"the twin has {tokens:,} tokens, the budget is {budget:,}" in answer.warnings[0]
+
+
+def test_without_its_tokenizer_the_tokens_are_estimated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def counted_by(model: str, **settings: str) -> object:
+        given = {"REASONER_ENGINE_MODEL": model} | settings
+        with monkeypatch.context() as patch, reasoner(patch, "http://127.0.0.1:9/v1", **given) as client:
+            return client.get("/v1/info").json()["settings"]["counted_by"]
+
+    assert counted_by(BUNDLED) is None, "without a budget nothing is counted"
+    assert counted_by("llama", REASONER_TWIN_TOKENS="9000") == "estimate"
+    assert counted_by(str(tmp_path), REASONER_TWIN_TOKENS="9000") == "estimate"
+    monkeypatch.setitem(sys.modules, "tokenizers", None)  # not installed
+    assert counted_by(BUNDLED, REASONER_TWIN_TOKENS="9000") == "estimate"
 
 
 def test_every_query_about_one_twin_reads_the_same_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
