@@ -58,6 +58,9 @@ class Calls:
 
         One that does not is sent back once, where there are two `tries`. Raises Problems.
         """
+        late = Problem("deadline_exceeded", "the model did not answer within the request's time")
+        if not self.time_for(0):
+            raise late
         heard: list[Token] = []
         engine = self.asking.engine
         try:
@@ -75,7 +78,7 @@ class Calls:
                     tries=tries,
                 )
         except TimeoutError:
-            raise Problem("deadline_exceeded", "the model did not answer within the request's time") from None
+            raise late from None
         return Vote(answer, certainty(heard, answer.indices))
 
     def _count(self, cost: EngineUsage) -> None:
