@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.progress import track
 
-from dtwinseger.prompts import Message, reask
+from dtwinseger.prompts import reask, reasoning
 from dtwinseger.service.engine.completion import Token, read
-from dtwinseger.twin import render_twin, violations
-from dtwinseger.twin.budget import Render
+from dtwinseger.twin import violations
+from dtwinseger.twin.text import Rendering
 from services.reasoner.answer import ReasonAnswer, Vote
 from services.reasoner.calls import TOKENS, TOKENS_AN_OBJECT
 from services.reasoner.certainty import certainty
@@ -31,24 +31,17 @@ class Answered:
         return self.vote is not None and set(self.vote.answer.indices) == set(self.question.query.indices)
 
 
-def messages(question: Question, render: Render) -> list[Message]:
-    """The query as the model is asked it, the twin in another rendering."""
-    system, user = question.messages
-    content = user["content"].replace(render_twin(question.rows), render(question.rows))
-    return [system, {"role": "user", "content": content}]
-
-
 def ask(
     writer: Writer,
     questions: Sequence[Question],
     console: Console,
     *,
-    render: Render = render_twin,
+    rendering: Rendering = "json",
     temperature: float = 0,
     seed: int = 0,
 ) -> list[Answered]:
     """An outcome for each question, in their order."""
-    asked = [messages(question, render) for question in questions]
+    asked = [reasoning(question.query.text, question.rows, rendering) for question in questions]
     most = [TOKENS + TOKENS_AN_OBJECT * question.count for question in questions]
 
     def written(numbers: Sequence[int], what: str) -> list[tuple[int, Written]]:

@@ -25,16 +25,15 @@ from benchmarks.scripted import engine, service
 from benchmarks.target import machine
 from dtwinseger import api, prompts
 from dtwinseger.problems import ProblemDetails
-from dtwinseger.twin import Decision, Step, TwinRow, render_answer, render_twin, violations
-from dtwinseger.twin.budget import Render, estimated_tokens
-from dtwinseger.twin.text import render_rows
+from dtwinseger.twin import Decision, Step, TwinRow, render_answer, violations
+from dtwinseger.twin.budget import estimated_tokens
+from dtwinseger.twin.text import RENDERINGS, Rendering
 from tests.doubles.openai_server import Says
 from tests.services.reasoner.malformed import PRESENT, replies
 
 OBJECTS = 50
 WARM_UP = 20  # requests before any is timed
 TWINS = (10, 50, 100, 200)  # objects
-RENDERINGS: dict[str, Render] = {"json": render_twin, "rows": render_rows}
 QUERY = "the thing that would keep me dry"
 TYPED = "upstream_invalid"
 AT_ONCE = 4  # requests
@@ -161,8 +160,8 @@ def lengths() -> Table:
     table = Table("objects", "rendering", "bytes", *counts, "a token of GPT-4's", box=box.MARKDOWN)
     for count in TWINS:
         rows = crowd(count)
-        for name, render in RENDERINGS.items():
-            text = prompt(rows, render)
+        for name in RENDERINGS:
+            text = prompt(rows, name)
             found = [of(text) for of in counts.values()]
             size = len(text.encode())
             table.add_row(
@@ -171,10 +170,10 @@ def lengths() -> Table:
     return table
 
 
-def prompt(rows: Sequence[TwinRow], render: Render) -> str:
+def prompt(rows: Sequence[TwinRow], rendering: Rendering) -> str:
     """Instructions, twin and query, without the model's own marks between messages."""
-    system, user = prompts.reasoning(QUERY, rows)
-    return f"{system['content']}\n{user['content']}".replace(render_twin(rows), render(rows))
+    system, user = prompts.reasoning(QUERY, rows, rendering)
+    return f"{system['content']}\n{user['content']}"
 
 
 def main(

@@ -27,7 +27,6 @@ from benchmarks.scripted import service
 from benchmarks.shares import clustered_share
 from benchmarks.target import machine
 from dtwinseger import api
-from dtwinseger.twin.text import render_rows
 from services.reasoner.answer import Vote
 from services.reasoner.reasoning import TEMPERATURE
 from services.reasoner.votes import confidence, elected
@@ -100,7 +99,8 @@ def served(answers: Sequence[Answered], console: Console) -> str:
     with (
         tempfile.TemporaryDirectory() as folder,
         transformers_engine(Path(folder)) as engine_url,
-        service("reasoner", engine_url, REASONER_ENGINE_MODEL=str(MODEL)) as url,
+        # As here: an answer that is sent back once, and no further samples.
+        service("reasoner", engine_url, REASONER_ENGINE_MODEL=str(MODEL), REASONER_FURTHER_SAMPLES="0") as url,
         httpx2.Client(base_url=url, timeout=LONGEST_S) as http,
     ):
         for one in track(answers, "through the service", console=console, transient=True):
@@ -192,7 +192,7 @@ def main() -> None:
     console.print(*calibration(list(zip(one_each, *votes, strict=True))), sep="\n")
     told = [one for one in answers if one.question.scene < FIRST + SERVED]
     console.print(f"the same path and indices through the service: {served(told, progress)} queries", highlight=False)
-    by_rows = ask(writer, again, progress, render=render_rows)
+    by_rows = ask(writer, again, progress, rendering="rows")
     console.print(accuracy({"json": one_each, "rows": by_rows}))
 
 

@@ -133,7 +133,8 @@ class Stages:
             raise Problem("upstream_invalid", f"the reasoner contradicts the twin: {wrong[0]}")
         build.llm += response.usage
         build.warnings.extend(response.warnings)
-        await self._cache.put(key, response)
+        if response.model in _served(build.infos.reasoner):  # else it was swapped meanwhile, and the key is another's
+            await self._cache.put(key, response)
         return response
 
 
@@ -159,6 +160,11 @@ class _Watch:
         )
         self._seen += 1
         self._journal.advance("semantics", self._seen, len(self._proposals))
+
+
+def _served(reasoner: api.ServiceInfo) -> set[str]:
+    """The models that the reasoner has said it asks: its base and its adapters."""
+    return {*reasoner.models.values(), *reasoner.settings.get("adapters", {}).values()}
 
 
 def _of_level(response: api.ProposalsResponse, level: api.Level) -> api.ProposalsResponse:

@@ -6,8 +6,8 @@ from benchmarks.crowds import crowd
 from benchmarks.pieces import GPT4, QWEN, pieces
 from benchmarks.reasoner import answer, prompt
 from dtwinseger import prompts
-from dtwinseger.twin import render_twin, violations
-from dtwinseger.twin.text import render_rows
+from dtwinseger.twin import violations
+from dtwinseger.twin.text import Rendering
 
 
 @pytest.mark.parametrize("count", [1, 12])
@@ -25,11 +25,11 @@ def test_the_engines_answer_about_a_crowd_is_valid() -> None:
     assert len(path[0].decisions) == 12
 
 
-def test_the_prompt_that_is_counted_is_the_one_that_is_asked() -> None:
+@pytest.mark.parametrize("rendering", ["json", "rows"])
+def test_the_prompt_that_is_counted_is_the_one_that_is_asked(rendering: Rendering) -> None:
     rows = crowd(3)
-    asked = "\n".join(message["content"] for message in prompts.reasoning("the thing that would keep me dry", rows))
-    assert prompt(rows, render_twin) == asked
-    assert prompt(rows, render_rows) == asked.replace(render_twin(rows), render_rows(rows))
+    asked = prompts.reasoning("the thing that would keep me dry", rows, rendering)
+    assert prompt(rows, rendering) == "\n".join(message["content"] for message in asked)
 
 
 def test_text_is_cut_as_the_published_tokenizers_cut_it() -> None:
