@@ -36,6 +36,7 @@ class Script:
     cancelled: Counter[str] = field(default_factory=Counter)
     timeouts: list[int] = field(default_factory=list)  # X-Timeout-Ms as it came in
     version: str = "1"
+    llm: str = "double"  # that answers, whatever the info says
 
 
 def services_app(script: Script) -> FastAPI:
@@ -124,7 +125,7 @@ def services_app(script: Script) -> FastAPI:
             path=path,
             confidence={},
             mode="sftdt" if body.options.adapter else "zero_shot",
-            model=body.options.adapter or "double",
+            model=body.options.adapter or script.llm,
             prompts="p",
             usage=_one_call(),
         )

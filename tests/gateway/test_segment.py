@@ -129,6 +129,15 @@ def test_another_model_version_is_another_twin(front: Gateway, monkeypatch: pyte
     assert second["cached"] == []
 
 
+def test_the_answer_of_a_model_that_was_swapped_meanwhile_is_not_kept_as_that_of_the_one_before(front: Gateway) -> None:
+    front.script.llm = "newer"
+    for reasoned in (1, 2):
+        identity = front.segment().json()["twin_id"]
+        assert front.http.get(f"/dt/{identity}").json()["provenance"]["models"]["llm"] == "newer"
+        assert front.http.delete(f"/dt/{identity}").status_code == 204
+        assert front.script.calls["reason"] == reasoned
+
+
 def test_identical_concurrent_requests_run_once(front: Gateway) -> None:
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: front.segment().json()["twin_id"], range(8)))
