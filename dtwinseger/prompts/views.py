@@ -7,11 +7,15 @@ same aspect; it may have a higher resolution than an image that was scaled down 
 """
 
 import io
-from typing import Literal
+from functools import cache
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
 
 Picture = NDArray[np.uint8]
 MaskArray = NDArray[np.bool_]
@@ -46,9 +50,8 @@ def marked(image: Picture, mask: MaskArray, index: int, side: int) -> Picture:
     Below LEGIBLE_SIDE, where line and number would be lost, the mask is filled and its surroundings are darkened.
     Raises ValueError for an empty mask.
     """
-    picture = Image.fromarray(scaled(image, side))
-    inside = resized(mask, picture.size)
-    pixels = np.array(picture)
+    pixels = np.array(scaled(image, side))
+    inside = resized(mask, (pixels.shape[1], pixels.shape[0]))
     if side < LEGIBLE_SIDE:
         pixels = (pixels * np.float32(KEPT)).astype(np.uint8)
         pixels[inside] = OUTLINE
@@ -79,17 +82,14 @@ def crop(image: Picture, mask: MaskArray, side: int, surroundings: Surroundings 
     if surroundings == "plain":
         pixels[target] = cut
     else:
-        kept = KEPT if surroundings == "dimmed" else 0.0
-        faded = (cut * np.float32(kept) + np.float32(GRAY * (1 - kept))).astype(np.uint8)
-        pixels[target] = np.where(mask[source][..., None], cut, faded)
+        faded = _faded(KEPT if surroundings == "dimmed" else 0.0)
+        pixels[target] = np.where(mask[source][..., None], cut, faded[cut])
     return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.BICUBIC))
 
 
 def png(picture: Picture) -> bytes:
     """`picture` as a PNG, compressed lightly: it is read once, nearby."""
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
+    return _png(Image.fromarray(picture), io.BytesIO())
 
 
 def encoded(picture: Picture) -> bytes:
@@ -97,11 +97,46 @@ def encoded(picture: Picture) -> bytes:
     if max(picture.shape[:2]) < LEGIBLE_SIDE:
         return png(picture)
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0)
-    sample = picture[::4, ::4].reshape(-1, 3) @ np.array([1 << 16, 1 << 8, 1])
-    if np.unique(sample).size > sample.size * FEW:  # a photograph, whose PNG takes long only to be larger
-        return buffer.getvalue()
-    return min(png(picture), buffer.getvalue(), key=len)
+    image = Image.fromarray(picture)
+    image.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    jpeg = buffer.getvalue()
+    sample = picture[::4, ::4]
+    most = int(sample.shape[0] * sample.shape[1] * FEW)
+    if Image.fromarray(sample).getcolors(most) is None:  # a photograph, whose PNG takes long only to be larger
+        return jpeg
+    try:
+        return _png(image, _Shorter(len(jpeg)))
+    except _TooLongError:
+        return jpeg
+
+
+class _TooLongError(Exception):
+    """A file has become longer than it may."""
+
+
+class _Shorter(io.BytesIO):
+    """A file of at most `most` bytes: the encoder is stopped where it writes more. Raises _TooLongError."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+
+    def write(self, data: "Buffer") -> int:
+        written = super().write(data)
+        if self.tell() > self._most:
+            raise _TooLongError
+        return written
+
+
+def _png(image: Image.Image, file: io.BytesIO) -> bytes:
+    image.save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+@cache
+def _faded(kept: float) -> NDArray[np.uint8]:
+    """For each value of a channel the one that is left of it, [256]: `kept` of its own, the rest of GRAY."""
+    return (np.arange(256, dtype=np.float32) * np.float32(kept) + np.float32(GRAY * (1 - kept))).astype(np.uint8)
 
 
 def _require(mask: MaskArray) -> None:
@@ -115,12 +150,25 @@ def rim(inside: MaskArray, thickness: int) -> MaskArray:
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
     window = tuple(
         slice(max(0, at[0] - thickness), at[-1] + thickness + 1) for at in (rows, columns)
-    )  # alone is filtered
-    grown = np.asarray(Image.fromarray(inside[window]).filter(ImageFilter.MaxFilter(2 * thickness + 1)))
-    around[window] = grown & ~inside[window]
+    )  # alone is worked on
+    around[window] = _grown(inside[window], thickness) & ~inside[window]
     edge = np.ones_like(inside)
     edge[thickness:-thickness, thickness:-thickness] = False
     return around | (edge & inside)
+
+
+def _grown(inside: MaskArray, reach: int) -> MaskArray:
+    """The pixels within `reach` of `inside`, in each of both directions."""
+    grown = inside
+    for axis in (0, 1):
+        lines = np.moveaxis(np.pad(grown, [(reach, reach) if at == axis else (0, 0) for at in (0, 1)]), axis, 0)
+        wide = 1  # how many of the padded lines each line stands for by now; twice as many with each step
+        while wide < 2 * reach + 1:
+            step = min(wide, 2 * reach + 1 - wide)
+            lines = lines[:-step] | lines[step:]
+            wide += step
+        grown = np.moveaxis(lines, 0, axis)
+    return grown
 
 
 def resized(mask: MaskArray, size: tuple[int, int]) -> MaskArray:
@@ -129,7 +177,7 @@ def resized(mask: MaskArray, size: tuple[int, int]) -> MaskArray:
     Raises ValueError for an empty mask.
     """
     _require(mask)
-    share = np.asarray(Image.fromarray(mask.astype(np.uint8) * 255).resize(size, Image.Resampling.BOX))
+    share = np.asarray(Image.fromarray(mask.view(np.uint8) * np.uint8(255)).resize(size, Image.Resampling.BOX))
     return share >= min(128, max(1, int(share.max())))
 
 

@@ -53,7 +53,7 @@ class Mask(BaseModel):
 
     def decode(self) -> NDArray[np.bool_]:
         """The mask as [H, W] bool."""
-        return np.ascontiguousarray(coco.decode(self.to_coco())).astype(np.bool_)
+        return np.ascontiguousarray(coco.decode(self.to_coco())).view(np.bool_)
 
     @property
     def area(self) -> int:

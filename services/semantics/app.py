@@ -1,7 +1,9 @@
 """Semantics as a service: granularity and descriptions. Run: `uvicorn --factory services.semantics.app:create`."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -36,11 +38,14 @@ def create() -> FastAPI:
     engine = Engine(settings.engine, "vlm")
     detector = _detector(settings)
     admission = Admission(settings.max_running, settings.max_queued)
+    # As many at once as there are cores, first come, first served: more would only keep the first calls waiting.
+    drawing = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="drawing")
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with engine:
             yield
+        drawing.shutdown(wait=False, cancel_futures=True)
         if detector:
             detector.close()
 
@@ -82,7 +87,7 @@ def create() -> FastAPI:
             decoded = await asyncio.to_thread(decode_image, data)
             await asyncio.to_thread(require_describable, wanted.masks, decoded.size)
             if wanted.options.source == "vlm" or not detector:
-                await describe(calls, decoded.pixels, wanted, settings.side, lines.put_nowait)
+                await describe(calls, drawing, decoded.pixels, wanted, settings.side, lines.put_nowait)
                 return
             detected = await detector.describe(decoded.pixels, wanted, settings.owlv2_threshold, settings.owlv2_iou)
             for item, semantics in zip(wanted.masks, detected, strict=True):

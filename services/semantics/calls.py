@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 
 from dtwinseger.api import EngineUsage, SemanticsOptions
 from dtwinseger.problems import Problem
@@ -10,7 +10,7 @@ from dtwinseger.prompts import Message
 from dtwinseger.service.engine import Engine
 from dtwinseger.service.engine.completion import Check, T
 
-Question = Callable[[], Awaitable[list[Message]]]  # put into messages once it may be asked
+Question = Callable[[], Coroutine[None, None, list[Message]]]  # put into messages once it may be asked
 
 CALLS_AN_ASK = 2  # at most: an invalid answer is sent back once
 
@@ -38,6 +38,7 @@ class Calls:
         self._max_cost = options.max_cost_usd
         self._dearest = 0.0  # USD
         self._asking = 0
+        self._slots = asyncio.Semaphore(self.at_once)  # an ask keeps its own for a second call
         self._line = asyncio.Lock()  # those who wait, in the order in which they came
         self._ended = asyncio.Event()  # an ask
 
@@ -49,9 +50,12 @@ class Calls:
             if self._room() < 1:
                 raise LeftOut(self._ceiling())
             self._asking += 1
+        messages = asyncio.ensure_future(question())  # made while others ask
         try:
-            answer, _ = await self._engine.ask(await question(), schema, max_tokens, check, meter=self._count)
+            async with self._slots:
+                answer, _ = await self._engine.ask(await messages, schema, max_tokens, check, meter=self._count)
         finally:
+            messages.cancel()
             self._asking -= 1
             self._ended.set()  # wakes who waits now
             self._ended.clear()

@@ -167,15 +167,20 @@ class Engine:
             left = remaining()
             if left is not None and left <= 0:
                 raise CallFailed("cancelled", "deadline_exceeded", "no time was left to ask the engine")
+            body: dict[str, object] = {
+                "model": model,
+                "messages": messages,
+                "temperature": temperature,
+                "max_tokens": max_tokens,
+            }
+            if logprobs:
+                body["logprobs"] = True
+            if form:
+                body["response_format"] = form
             try:
-                response = await self._client.chat.completions.with_raw_response.create(
-                    model=model,
-                    messages=messages,  # type: ignore[arg-type]
-                    temperature=temperature,
-                    max_tokens=max_tokens,
-                    logprobs=True if logprobs else openai.omit,
-                    response_format=form or openai.omit,
-                )
+                # `chat.completions.create` would first compare every part of the messages with its types: half of the
+                # time that a call takes here.
+                response = await self._client.post("/chat/completions", cast_to=httpx2.Response, body=body)
             except openai.APIError as error:
                 raise as_failure(error, model) from error
         return completion(response.content)
