@@ -17,7 +17,7 @@ from dtwinseger.service.engine import metrics
 from dtwinseger.service.engine.breaker import Breaker
 from dtwinseger.service.engine.budget import RetryBudget
 from dtwinseger.service.engine.failure import CallFailed, patience
-from dtwinseger.service.engine.gate import Gate
+from dtwinseger.service.engine.gate import Departure, Gate
 from dtwinseger.service.telemetry import http_call
 
 LIMITED_RETRIES = 5  # of a call that is answered 429, or 503 with Retry-After
@@ -52,7 +52,7 @@ class GuardedHttp(openai.DefaultAsyncHttpxClient):
             metrics.CALLS.labels(self._role, "retried").inc()
         else:
             self._budget.earn()
-        sent_at = await self._let_through()
+        left = await self._let_through()
         started = time.perf_counter()
         try:
             with (
@@ -71,23 +71,23 @@ class GuardedHttp(openai.DefaultAsyncHttpxClient):
             raise openai.APIConnectionError(request=request) from error
         if response.is_success:
             metrics.SECONDS.labels(self._role).observe(time.perf_counter() - started)
-        self._judge(response, sent_at, retries)
+        self._judge(response, left, retries)
         return response
 
-    async def _let_through(self) -> float:
-        """Wait at the gate: the time at which the call may leave. Raises CallFailed."""
+    async def _let_through(self) -> Departure:
+        """Wait at the gate until the call may leave. Raises CallFailed."""
         if not self._breaker.remaining():
-            left = remaining()
-            sent_at = await self._gate.passed(self._gate_s if left is None else left)
-            if sent_at is None:
+            longest = remaining()
+            left = await self._gate.passed(self._gate_s if longest is None else longest)
+            if left is None:
                 wait = self._gate.remaining()
                 detail = f"the engine limits its rate; it asks to wait {wait:.0f} s, which is too long for this call"
                 raise CallFailed("rate_limited", "upstream_unavailable", detail, wait)
             if self._breaker.admit():
-                return sent_at
+                return left
         raise CallFailed("unavailable", "upstream_unavailable", str(self._breaker), max(1.0, self._breaker.remaining()))
 
-    def _judge(self, response: httpx2.Response, sent_at: float, retries: int) -> None:
+    def _judge(self, response: httpx2.Response, left: Departure, retries: int) -> None:
         """Tell gate and breaker of an answer, and the openai client whether to retry."""
         status, wait = response.status_code, patience(response.headers)
         limited = status == 429 or (status == 503 and wait is not None)
@@ -97,10 +97,10 @@ class GuardedHttp(openai.DefaultAsyncHttpxClient):
             self._breaker.succeeded()
             metrics.BREAKER_OPEN.labels(self._role).set(0)
         if limited:
-            self._gate.shut(min(BACK_OFF_S if wait is None else wait, LONGEST_PATIENCE_S), sent_at)
+            self._gate.shut(min(BACK_OFF_S if wait is None else wait, LONGEST_PATIENCE_S), left)
             log.warning("engine.limited", engine=self._role, status=status, seconds=wait)
         elif status < 500:
-            self._gate.answered(sent_at)
+            self._gate.answered(left)
         said = response.headers.get("x-should-retry")
         if said == "true" or (said != "false" and (status in RETRIED or status >= 500)):
             may = self._may_retry(retries, LIMITED_RETRIES if limited else FAILED_RETRIES, wait or 0.0)
