@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import ndimage
 
 from dtwinseger.prompts import views
 
@@ -58,6 +59,14 @@ def test_a_mask_at_the_edge_of_the_image_is_outlined_there_too() -> None:
     assert ring[120:122].all()
     assert not ring[122:].any()
     assert not ring[20:120, 2:254].any()
+
+
+@pytest.mark.parametrize("thickness", [1, 2, 5])
+def test_the_outline_is_as_thick_in_each_direction(thickness: int) -> None:
+    mask = np.random.default_rng(0).random((60, 80)) > 0.995
+    mask[:thickness] = mask[-thickness:] = mask[:, :thickness] = mask[:, -thickness:] = False
+    grown = ndimage.maximum_filter(mask, 2 * thickness + 1)
+    assert (views.rim(mask, thickness) == (grown & ~mask)).all()
 
 
 def test_in_a_small_picture_the_mask_is_filled_and_the_rest_darkened() -> None:
@@ -164,6 +173,13 @@ def test_a_photograph_is_sent_as_a_jpeg_and_a_drawing_as_a_png() -> None:
     noise = np.random.default_rng(0).normal(128, 30, (300, 400, 3)).clip(0, 255).astype(np.uint8)
     assert views.encoded(noise).startswith(b"\xff\xd8")
     assert views.encoded(green(300, 400)).startswith(b"\x89PNG")
+
+
+def test_a_drawing_whose_png_would_be_the_longer_file_is_sent_as_a_jpeg() -> None:
+    picture = np.random.default_rng(0).normal(128, 30, (600, 800, 3)).clip(0, 255).astype(np.uint8)
+    picture[::4, ::4] = GREEN  # the pixels by which a photograph is told
+    assert len(views.png(picture)) > 2 * len(views.encoded(picture))
+    assert views.encoded(picture).startswith(b"\xff\xd8")
 
 
 def test_a_small_picture_is_sent_as_a_png_whatever_it_shows() -> None:
