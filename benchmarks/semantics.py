@@ -53,7 +53,7 @@ TINY = (96, 64)  # width, height: the answers count here, not the pictures
 
 def by_rate(seed: int) -> Limit:
     """With which a naive client sees about 30 % of its calls for MASKS answered 429."""
-    return rate(25.0, CAP)
+    return rate(33.0, CAP)
 
 
 def by_window(seed: int) -> Limit:
@@ -67,7 +67,7 @@ def by_dice(seed: int) -> Limit:
 
 
 LIMITS: dict[str, Callable[[int], Limit]] = {
-    "a limit of 25 calls a second": by_rate,
+    "a limit of 33 calls a second": by_rate,
     "half a second of nothing else": by_window,
     "dice, 30 % of calls": by_dice,
 }
@@ -323,7 +323,7 @@ def main(
     figures = [
         *(paced(repeats, side) for side in SIDES),
         *(limited(name, limit, MASKS, repeats) for name, limit in LIMITS.items()),
-        limited("a limit of 25 calls a second", by_rate, 200, 1),
+        limited("a limit of 33 calls a second", by_rate, 200, 1),
         left(repeats),
         spoiled(malformed, seed),
     ]
