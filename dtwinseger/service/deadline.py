@@ -1,6 +1,7 @@
 """Deadlines: what remains of the caller's time, handed from hop to hop in X-Timeout-Ms."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -27,10 +28,9 @@ def requested(value: str | None, limit: float) -> float:
     """Seconds that a request may take: its X-Timeout-Ms, at most `limit`. Raises Problem `invalid_options`."""
     if value is None:
         return limit
-    try:
-        seconds = int(value) / 1000
-    except ValueError:
-        raise Problem("invalid_options", f"{TIMEOUT_HEADER} must be whole milliseconds, not {value!r}") from None
+    if not re.fullmatch(r"-?[0-9]{1,15}", value):
+        raise Problem("invalid_options", f"{TIMEOUT_HEADER} must be whole milliseconds, not {value[:40]!r}")
+    seconds = int(value) / 1000
     if seconds <= 0:
         raise Problem("deadline_exceeded", f"{TIMEOUT_HEADER} says that no time is left")
     return min(seconds, limit)

@@ -104,8 +104,8 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         declared = Headers(scope=scope).get("content-length", "")
-        if declared.isdigit() and int(declared) > self.limit:
-            await _drain(receive)
+        if declared.isdecimal() and int(declared) > self.limit:
+            await drain(receive)
             await self._refuse(send)
             return
         received = 0
@@ -115,7 +115,7 @@ class BodyLimit:
             message = await receive()
             received += len(message.get("body", b""))
             if received > self.limit:
-                await _drain(receive)
+                await drain(receive)
                 # FastAPI lets an HTTPException pass through its body parsing; anything else it calls a bad body.
                 raise HTTPException(413, self._detail)
             return message
@@ -135,7 +135,7 @@ class BodyLimit:
         await send({"type": "http.response.body", "body": body})
 
 
-async def _drain(receive: Receive) -> None:
+async def drain(receive: Receive) -> None:
     """Read on for a while: a client that is still sending would not read the answer."""
     drained = 0
     while drained < DRAINED:

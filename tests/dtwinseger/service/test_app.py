@@ -67,10 +67,10 @@ def http() -> Iterator[httpx2.Client]:
 
 
 def test_what_nobody_foresaw_is_internal_and_tells_no_secrets(http: httpx2.Client) -> None:
-    # uvicorn closes the connection after a crash; the client must not use it again.
-    response = http.get("/crash", headers={"Connection": "close"})
+    response = http.get("/crash", headers={"X-Request-Id": "abc"})
     assert (response.status_code, response.json()["code"]) == (500, "internal")
     assert "swordfish" not in response.text
+    assert response.headers["x-request-id"] == response.json()["request_id"] == "abc"
 
 
 def test_a_crash_is_counted_and_logged_as_500(http: httpx2.Client) -> None:
@@ -108,6 +108,12 @@ def test_a_body_over_the_limit_is_refused_with_and_without_a_declared_length(htt
     assert http.post("/size", content=bytes(1000)).json() == 1000
 
 
+def test_a_method_that_a_path_lacks_is_405_and_told_which_it_has(http: httpx2.Client) -> None:
+    response = http.delete("/size")
+    assert (response.status_code, response.json()["status"]) == (405, 405)
+    assert response.headers["allow"] == "POST"
+
+
 def test_ready_means_that_every_need_is_met_or_merely_degraded(http: httpx2.Client) -> None:
     assert http.get("/readyz").status_code == 200
     needs["engine"] = "degraded: slow"
@@ -128,5 +134,8 @@ def test_a_process_that_only_a_restart_mends_is_not_alive(http: httpx2.Client) -
 def test_the_callers_deadline_is_kept_but_never_lengthens_ours(http: httpx2.Client) -> None:
     assert http.get("/left", headers={"X-Timeout-Ms": "5000"}).json() <= 5
     assert 5 < http.get("/left", headers={"X-Timeout-Ms": "900000"}).json() <= 60
+    for strange in ("9" * 4000, "1_000", "\u00b2", "0x10"):
+        refused = http.get("/left", headers=[(b"X-Timeout-Ms", strange.encode("latin-1"))])
+        assert (refused.status_code, refused.json()["code"]) == (400, "invalid_options")
     late = http.get("/slow", headers={"X-Timeout-Ms": "50"})
     assert late.json()["code"] == "deadline_exceeded"
