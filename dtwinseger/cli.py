@@ -1,4 +1,7 @@
-"""The command line: `dtwinseger segment | ask | twin | doctor`. An error is one line on stderr and exit code 1."""
+"""The command line: `dtwinseger segment | ask | twin | doctor | key`. An error is one line on stderr and exit code 1.
+
+A gateway that asks for a key is sent the one in DTWINSEGER_API_KEY; there is no option, which other users would see.
+"""
 
 import json
 import os
@@ -12,8 +15,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from dtwinseger import credentials
 from dtwinseger.api import ExportFormat, SegmentResult
-from dtwinseger.client import DEFAULT_URL, Client
+from dtwinseger.client import API_KEY_VARIABLE, DEFAULT_URL, Client
 from dtwinseger.console import print_result, print_twin, watching
 from dtwinseger.doctor import examine
 from dtwinseger.problems import Problem
@@ -87,6 +91,20 @@ def doctor(url: Url = DEFAULT_URL) -> None:
     Console().print(table)
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
+
+
+@app.command()
+def key(
+    tenant: Annotated[str, typer.Argument(help="Whose key: 1 to 64 of a-z, 0-9, - and _.")],
+) -> None:
+    """Make an API key for TENANT: the key, which is shown this once, and the entry for the gateway's settings."""
+    made = credentials.new_key()
+    try:
+        known = credentials.credential(tenant, made)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="TENANT") from error
+    typer.echo(f"{API_KEY_VARIABLE}={made}")
+    typer.echo(f"GATEWAY_API_KEYS={known}")
 
 
 def _tell(client: Client, result: SegmentResult, output: Path | None, as_json: bool) -> None:

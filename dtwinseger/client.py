@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -21,6 +22,7 @@ from dtwinseger.problems import Problem, ProblemCode, in_words
 from dtwinseger.twin import DigitalTwin
 
 DEFAULT_URL = "http://127.0.0.1:8080"
+API_KEY_VARIABLE = "DTWINSEGER_API_KEY"
 GRACE_S = 2.0  # the gateway answers at the deadline; a little more lets that answer arrive
 WAIT_S = 20  # for the answer itself; after it the client follows the events, which no proxy takes for a dead connection
 SILENCE_S = 30.0  # without an event or a heartbeat: the stream is broken
@@ -35,15 +37,16 @@ Model = TypeVar("Model", bound=BaseModel)
 class Client:
     """Asks a gateway. Use it as a context manager, or call `close`.
 
-    timeout: seconds that one request may take; the gateway is told, and stops working after it. Every method raises
-    Problem: what the gateway answered, `upstream_unavailable` where it cannot be reached, `deadline_exceeded` where it
-    does not answer in time, and `upstream_invalid` where its answer is not one.
+    timeout: seconds that one request may take; the gateway is told, and stops working after it. api_key: for a gateway
+    that asks for one; without it the variable DTWINSEGER_API_KEY is read. Every method raises Problem: what the gateway
+    answered, `upstream_unavailable` where it cannot be reached, `deadline_exceeded` where it does not answer in time,
+    and `upstream_invalid` where its answer is not one.
     """
 
-    def __init__(self, url: str = DEFAULT_URL, *, timeout: float = 120.0) -> None:
+    def __init__(self, url: str = DEFAULT_URL, *, timeout: float = 120.0, api_key: str | None = None) -> None:
         self._url = url
         self._timeout = timeout
-        self._http = httpx2.Client(**_connection(url, timeout))
+        self._http = httpx2.Client(**_connection(url, timeout, api_key))
 
     def segment(
         self, image: ImageSource, query: str, options: Options | None = None, *, watch: Watch | None = None
@@ -114,10 +117,10 @@ class Client:
 class AsyncClient:
     """`Client`, with methods to await."""
 
-    def __init__(self, url: str = DEFAULT_URL, *, timeout: float = 120.0) -> None:
+    def __init__(self, url: str = DEFAULT_URL, *, timeout: float = 120.0, api_key: str | None = None) -> None:
         self._url = url
         self._timeout = timeout
-        self._http = httpx2.AsyncClient(**_connection(url, timeout))
+        self._http = httpx2.AsyncClient(**_connection(url, timeout, api_key))
 
     async def segment(
         self, image: ImageSource, query: str, options: Options | None = None, *, watch: Watch | None = None
@@ -224,8 +227,13 @@ class _Following:
         raise Problem("deadline_exceeded", "the answer did not come in time; allow more")
 
 
-def _connection(url: str, timeout: float) -> dict[str, Any]:
+def _connection(url: str, timeout: float, api_key: str | None) -> dict[str, Any]:
     headers = {TIMEOUT_HEADER: str(max(1, round(timeout * 1000))), "Accept": "application/json"}
+    key = (os.environ.get(API_KEY_VARIABLE, "") if api_key is None else api_key).strip()
+    if not (key.isascii() and key.isprintable()):
+        raise Problem("unauthorized", f"the API key ({API_KEY_VARIABLE}) has characters that no key has")
+    if key:
+        headers["Authorization"] = f"Bearer {key}"
     return {
         "base_url": url,
         "headers": headers,

@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from dtwinseger import doctor
+from dtwinseger.credentials import owner, parse
 from dtwinseger.doctor import Finding
 from embedded import example
 from embedded.ports import free_ports
@@ -89,6 +90,15 @@ def test_a_missing_argument_is_a_mistake_of_usage() -> None:
     done = _dtwinseger("segment", example.IMAGE)
     assert done.returncode == 2
     assert "Missing argument" in done.stderr
+
+
+def test_a_key_is_printed_once_with_the_entry_that_knows_it() -> None:
+    done = _dtwinseger("key", "acme")
+    key, entry = (line.partition("=")[2] for line in done.stdout.splitlines())
+    assert owner(key, parse(entry)) == "acme"
+    assert _dtwinseger("key", "acme").stdout != done.stdout
+    refused = _dtwinseger("key", "Acme Inc.")
+    assert (refused.returncode, refused.stdout) == (2, "")
 
 
 def test_doctor_says_how_to_start_what_is_not_there(nowhere: dict[str, str]) -> None:
