@@ -19,6 +19,8 @@ from dtwinseger.twin.polygons import Polygon, from_polygons
 MAX_BODY_BYTES = 20_000_000
 MAX_PIXELS = 40_000_000
 MAX_QUERY_CHARACTERS = 2_000
+# What the gateway checks of a query in words of its own, for the schema.
+QUERY_SCHEMA: dict[str, Any] = {"minLength": 1, "maxLength": MAX_QUERY_CHARACTERS, "pattern": r"\S"}
 TIMEOUT_HEADER = "X-Timeout-Ms"  # what remains of the caller's deadline
 REQUEST_ID_HEADER = "X-Request-Id"
 
@@ -61,6 +63,15 @@ class ProposalOptions(Contract):
 
 class SemanticsOptions(Contract):
     """Eq. 4. What the VLM is shown of a mask, how it is asked, and what that may cost."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "not": {
+                "properties": {"crop": {"const": "none"}, "context": {"const": "none"}},
+                "required": ["crop", "context"],
+            }
+        }
+    )
 
     source: Literal["vlm", "owlv2"] = "vlm"  # owlv2: detections handed to masks by IoU, the paper's ablation
     prompting: Literal["direct", "in_context", "system"] = "system"  # system: observe, propose, select
@@ -232,7 +243,7 @@ class TwinStatus(Contract):
 class AskRequest(Contract):
     """`POST /dt/<id>/segment`: another query on the same image. Options that are left out are those of the twin."""
 
-    query: str
+    query: Annotated[str, Field(json_schema_extra=QUERY_SCHEMA)]
     semantics: SemanticsOptions | None = None
     reasoning: ReasoningOptions | None = None
     mask_format: MaskFormat = "rle"

@@ -3,22 +3,26 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
 
 import httpx2
 from fastapi import FastAPI, Response
+from starlette.middleware import Middleware
 
-from dtwinseger.problems import Problem, ProblemDetails
+from dtwinseger.problems import Problem
 from dtwinseger.service.admission import Admission
 from dtwinseger.service.app import create_app
 from gateway import pages, resources, segmenting
+from gateway.access import Access
 from gateway.cache import Cache
+from gateway.headers import SecurityHeaders
+from gateway.keyring import Keyring
+from gateway.openapi import describe
+from gateway.rate import Limiter, RateLimit
 from gateway.runs import Runs
 from gateway.settings import GatewaySettings
+from gateway.signin import signin_routes
 from gateway.store import open_store
 from gateway.upstream import Service, Services
-
-PROBLEMS: dict[int | str, dict[str, Any]] = {"default": {"model": ProblemDetails, "description": "An RFC 9457 problem"}}
 
 
 def create() -> FastAPI:
@@ -33,6 +37,7 @@ def create() -> FastAPI:
     cache = Cache(store, settings.ttl_s)
     http = httpx2.AsyncClient(limits=httpx2.Limits(max_connections=None))
     services = Services(http, urls)
+    limiter = Limiter(settings.rate_limit, settings.store_url) if settings.rate_limit else None
     runs = Runs(services, Admission(settings.max_running, settings.max_queued))
 
     @asynccontextmanager
@@ -41,6 +46,8 @@ def create() -> FastAPI:
             yield
             await runs.close()
         await store.close()
+        if limiter:
+            await limiter.close()
 
     async def readiness(app: FastAPI) -> Mapping[str, str]:
         states = await asyncio.gather(*(services.ready(service) for service in urls))
@@ -48,11 +55,24 @@ def create() -> FastAPI:
         error = cache.last_error
         return dict(zip(urls, states, strict=True)) | {"store": f"degraded: {error}" if error else "ok"}
 
+    keyring = Keyring(settings.api_keys, settings.api_keys_file)
+    middleware = [Middleware(Access, service="gateway", keyring=keyring)]
+    if limiter:
+        middleware.append(Middleware(RateLimit, service="gateway", limiter=limiter))
     app = create_app(
-        "gateway", lifespan=lifespan, readiness=readiness, log_level=settings.log_level, drain_s=settings.drain_s
+        "gateway",
+        lifespan=lifespan,
+        readiness=readiness,
+        middleware=middleware,
+        log_level=settings.log_level,
+        drain_s=settings.drain_s,
     )
-    app.include_router(segmenting.router(services, cache, runs, settings, PROBLEMS))
-    app.include_router(resources.router(cache, runs, PROBLEMS))
+    app.add_middleware(SecurityHeaders)
+    app.state.cache = cache
+    app.include_router(segmenting.router(services, runs, settings))
+    app.include_router(resources.router(runs))
+    app.include_router(signin_routes(keyring))
+    describe(app, keys_required=keyring.required)
 
     @app.get("/", include_in_schema=False)
     async def index() -> Response:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 import structlog
@@ -9,6 +10,7 @@ from prometheus_client import Counter
 from pydantic import BaseModel
 
 from dtwinseger.problems import Problem
+from gateway.keys import PUBLIC, of_tenant
 from gateway.store import StoreUnavailableError, TwinStore
 from gateway.store.codec import pack_model, unpack_model
 
@@ -24,19 +26,31 @@ _READS = Counter(
 REST_S = 5.0  # after a failure the store is left alone for this long
 
 
-class Cache:
-    """Stage results in the store. `last_error` says why it is not used at present, if it is not."""
+@dataclass
+class Rest:
+    """Until when a store that has failed is left alone, and why."""
 
-    def __init__(self, store: TwinStore, ttl_s: float) -> None:
+    error: str = ""
+    until: float = 0.0  # on the monotonic clock
+
+
+class Cache:
+    """One tenant's stage results in the store. `last_error` says why it is not used at present, if it is not."""
+
+    def __init__(self, store: TwinStore, ttl_s: float, tenant: str = PUBLIC, rest: Rest | None = None) -> None:
+        self.tenant = tenant
         self._store = store
         self._ttl_s = ttl_s
-        self._rest_until = 0.0
-        self._error: str | None = None
+        self._resting = rest or Rest()  # one for all tenants: they share the store
 
     @property
     def last_error(self) -> str | None:
         """Why the store is resting, or None while it is in use."""
-        return self._error if time.monotonic() < self._rest_until else None
+        return self._resting.error if time.monotonic() < self._resting.until else None
+
+    def of(self, tenant: str) -> "Cache":
+        """What is stored for `tenant`, and for no other. It rests when the store does."""
+        return Cache(self._store, self._ttl_s, tenant, self._resting)
 
     async def get(self, key: str, kind: type[Model]) -> Model | None:
         """The model under `key`; None for a miss, a corrupt or old value, or a store that is down."""
@@ -45,7 +59,7 @@ class Cache:
             _READS.labels(name, "unavailable").inc()
             return None
         try:
-            stored = await self._store.get(key)
+            stored = await self._store.get(self._key(key))
         except StoreUnavailableError as error:
             _READS.labels(name, "unavailable").inc()
             self._rest(error)
@@ -59,40 +73,40 @@ class Cache:
 
     async def put(self, key: str, value: BaseModel, *, extra_ttl_s: float = 0.0) -> None:
         """Store `value`, if the store is up, for the configured time and `extra_ttl_s` seconds more."""
-        await self._try(lambda: self._store.put(key, pack_model(value), self._ttl_s + extra_ttl_s), None)
+        await self._try(lambda: self._store.put(self._key(key), pack_model(value), self._ttl_s + extra_ttl_s), None)
 
     async def delete(self, key: str) -> None:
         """Forget a value. Raises Problem `storage_unavailable`: a deletion must not fail in silence."""
         try:
-            await self._store.delete(key)
+            await self._store.delete(self._key(key))
         except StoreUnavailableError as error:
             self._rest(error)
             raise Problem("storage_unavailable", f"nothing was removed: {error}; try again shortly") from error
 
     async def discard(self, key: str) -> None:
         """Forget a value that means nothing any more; while the store is down it expires."""
-        await self._try(lambda: self._store.delete(key), None)
+        await self._try(lambda: self._store.delete(self._key(key)), None)
 
     async def lock(self, key: str, owner: str, ttl_s: float) -> bool:
         """Take a lock or hold it longer; False where another has it. While the store is down everyone may work."""
-        return await self._try(lambda: self._store.lock(key, owner.encode(), ttl_s), True)
+        return await self._try(lambda: self._store.lock(self._key(key), owner.encode(), ttl_s), True)
 
     async def unlock(self, key: str, owner: str) -> None:
         """Give a lock back; while the store is down it runs out by itself."""
-        await self._try(lambda: self._store.unlock(key, owner.encode()), None)
+        await self._try(lambda: self._store.unlock(self._key(key), owner.encode()), None)
 
     async def holder(self, key: str) -> str | None:
         """Who holds the lock; nobody while the store is down."""
-        held = await self._try(lambda: self._store.get(key), None)
+        held = await self._try(lambda: self._store.get(self._key(key)), None)
         return None if held is None else held.decode()
 
     async def include(self, key: str, member: str) -> None:
         """Add to a set, if the store is up."""
-        await self._try(lambda: self._store.include(key, member.encode(), self._ttl_s), None)
+        await self._try(lambda: self._store.include(self._key(key), member.encode(), self._ttl_s), None)
 
     async def members(self, key: str) -> list[str]:
         """The members of a set; none while the store is down."""
-        found: list[bytes] = await self._try(lambda: self._store.members(key), [])
+        found: list[bytes] = await self._try(lambda: self._store.members(self._key(key)), [])
         return [member.decode() for member in found]
 
     async def probe(self) -> None:
@@ -111,5 +125,7 @@ class Cache:
 
     def _rest(self, error: StoreUnavailableError) -> None:
         log.warning("store.unavailable", error=str(error), rest_s=REST_S)
-        self._error = str(error)
-        self._rest_until = time.monotonic() + REST_S
+        self._resting.error, self._resting.until = str(error), time.monotonic() + REST_S
+
+    def _key(self, key: str) -> str:
+        return of_tenant(self.tenant, key)

@@ -3,7 +3,6 @@
 from typing import Literal
 
 from dtwinseger.api import ExportFormat
-from dtwinseger.problems import Problem
 from dtwinseger.twin import DigitalTwin
 from dtwinseger.twin.coco import to_coco
 from dtwinseger.twin.geojson import to_geojson
@@ -13,14 +12,6 @@ MEDIA_TYPES: dict[ExportFormat, str] = {
     "coco": "application/json",
     "geojson": "application/geo+json",
 }
-
-
-def export_format(name: str) -> ExportFormat:
-    """The format of this name. Raises Problem `invalid_options`."""
-    for known in MEDIA_TYPES:
-        if name == known:
-            return known
-    raise Problem("invalid_options", f"unknown format {name!r}: leave it out or use one of {', '.join(MEDIA_TYPES)}")
 
 
 def exported(twin: DigitalTwin, kind: Literal["coco", "geojson"]) -> str:

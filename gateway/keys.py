@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from dtwinseger.api import Level, SemanticsOptions, ServiceInfo
 from dtwinseger.twin import TwinRow
 
+PUBLIC = "public"  # the tenant of everyone where the gateway asks for no keys
 ID_CHARACTERS = 32  # hexadecimal: 128 bits
 
 
@@ -38,9 +39,18 @@ def answer_key(query: str, rows: list[TwinRow], options: BaseModel, info: Servic
     return stage_key("answer", query, rows, options, info)
 
 
-def twin_id(image_sha256: str, query: str, options: BaseModel, infos: list[ServiceInfo]) -> str:
-    """128 bits from everything that changes the result: a repeated request is the same resource."""
-    return _hash([image_sha256, query, options, infos])
+def twin_id(tenant: str, image_sha256: str, query: str, options: BaseModel, infos: list[ServiceInfo]) -> str:
+    """128 bits from everything that changes the result: a repeated request is the same resource.
+
+    Of the tenant too: an id tells nothing of what another tenant asked.
+    """
+    return _hash([tenant, image_sha256, query, options, infos])
+
+
+def of_tenant(tenant: str, key: str) -> str:
+    """The key under which the store holds a tenant's value: `stage:tenant:…`. No tenant's name has a colon."""
+    stage, _, rest = key.partition(":")
+    return f"{stage}:{tenant}:{rest}"
 
 
 def _hash(inputs: Any) -> str:

@@ -2,64 +2,71 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import StreamingResponse
+from pydantic.json_schema import SkipJsonSchema
 
 from dtwinseger import api
 from dtwinseger.problems import Problem, ProblemDetails
 from dtwinseger.twin import DigitalTwin
+from dtwinseger.twin.coco import CocoDataset
 from gateway import handoff, pages, sse, twins
 from gateway.answering import EVENTS, JSON, PNG, RETRY_AFTER_S, watch
 from gateway.cache import Cache
-from gateway.export import MEDIA_TYPES, export_format, exported
+from gateway.export import MEDIA_TYPES, exported
 from gateway.journal import Journal, Snapshot
 from gateway.negotiation import preferred
+from gateway.openapi import TwinId, content, problems
 from gateway.overlay import overlay_png
 from gateway.result import answer_mask, mask_png, stored_result
 from gateway.runs import Runs
+from gateway.tenant import OwnCache
 
 HTML = "text/html"
 
 
-def router(cache: Cache, runs: Runs, problems: dict[int | str, dict[str, Any]]) -> APIRouter:
+def router(runs: Runs) -> APIRouter:
     """The routes, over what they work with."""
-    routes = APIRouter(prefix="/dt/{identity}", responses=problems)
+    routes = APIRouter(prefix="/dt/{identity}", responses=problems("not_found", "gone", "storage_unavailable"))
 
-    async def standing(identity: str) -> Snapshot | None:
-        run = runs.find(identity)
+    async def standing(cache: Cache, identity: str) -> Snapshot | None:
+        run = runs.find(cache.tenant, identity)
         return run.journal.snapshot() if run else await handoff.standing(cache, identity)
 
-    async def ready(identity: str) -> DigitalTwin:
+    async def ready(cache: Cache, identity: str) -> DigitalTwin:
         """The twin. Raises Problem `not_found` while it is being built, and as `twins.find` does."""
         try:
             return await twins.find(cache, identity)
         except Problem as problem:
-            if problem.code != "storage_unavailable" and (snapshot := await standing(identity)):
+            if problem.code != "storage_unavailable" and (snapshot := await standing(cache, identity)):
                 told = snapshot.status.problem
                 detail = f"it could not be built: {told.detail}" if told else "it is still being built; see its status"
                 raise Problem("not_found", f"this twin is not there: {detail}", retry_after=RETRY_AFTER_S) from None
             raise
 
-    offered: dict[str, Any] = {kind: {} for kind in (HTML, *MEDIA_TYPES.values())}
-
-    @routes.get("", response_model=DigitalTwin | api.TwinStatus, responses={200: {"content": offered}})
+    @routes.get(
+        "",
+        response_model=DigitalTwin | api.TwinStatus | CocoDataset,
+        responses=content(HTML, MEDIA_TYPES["geojson"], words="The twin or an export of it, or how far its build is."),
+    )
     async def twin(
-        identity: str,
-        accept: Annotated[str, Header()] = "*/*",
-        format: str | None = None,  # noqa: A002
+        cache: OwnCache,
+        identity: TwinId,
+        accept: Annotated[str, Header(include_in_schema=False)] = "*/*",
+        format: api.ExportFormat | SkipJsonSchema[None] = None,  # noqa: A002
     ) -> Response:
         """The twin, or how far its build is: JSON, or a page for a browser. An export of it, where it is there."""
-        kind = export_format("json" if format is None else format)
+        kind = format or "json"
         headers = {"Vary": "Accept"}
         if kind != "json":
-            body = await asyncio.to_thread(exported, await ready(identity), kind)
+            body = await asyncio.to_thread(exported, await ready(cache, identity), kind)
             return Response(body, media_type=MEDIA_TYPES[kind], headers=headers)
         try:
             found = await twins.with_asked(cache, await twins.find(cache, identity))
         except Problem:
-            if (snapshot := await standing(identity)) is None:
+            if (snapshot := await standing(cache, identity)) is None:
                 raise
             if snapshot.status.status == "building":
                 headers["Retry-After"] = str(RETRY_AFTER_S)
@@ -68,11 +75,11 @@ def router(cache: Cache, runs: Runs, problems: dict[int | str, dict[str, Any]]) 
             return pages.twin_page(found)
         return Response(found.model_dump_json(), media_type=JSON, headers=headers)
 
-    @routes.get("/events", response_class=StreamingResponse)
-    async def events(request: Request, identity: str) -> Response:
+    @routes.get("/events", response_class=StreamingResponse, responses=content(EVENTS))
+    async def events(request: Request, cache: OwnCache, identity: TwinId) -> Response:
         """The stages of the build and the objects as they are described, then the result or the problem."""
         last_id = request.headers.get("last-event-id", "")
-        if run := runs.find(identity):
+        if run := runs.find(cache.tenant, identity):
             body = watch(run, last_id)
         elif (snapshot := await handoff.standing(cache, identity)) and not snapshot.status.problem:
             body = _followed(cache, Journal(identity, snapshot.status.query))
@@ -83,10 +90,10 @@ def router(cache: Cache, runs: Runs, problems: dict[int | str, dict[str, Any]]) 
         return StreamingResponse(body, media_type=EVENTS, headers=sse.HEADERS)
 
     @routes.delete("", status_code=204)
-    async def forget(identity: str) -> None:
+    async def forget(cache: OwnCache, identity: TwinId) -> None:
         """Remove the twin, or stop its build; from then on it is gone. Image and stage results, shared, expire."""
-        snapshot = await standing(identity)
-        if run := runs.find(identity):
+        snapshot = await standing(cache, identity)
+        if run := runs.find(cache.tenant, identity):
             await run.stop(Problem("gone", "this twin was removed while it was being built"))
         if snapshot:
             await handoff.remove(cache, identity)
@@ -95,23 +102,23 @@ def router(cache: Cache, runs: Runs, problems: dict[int | str, dict[str, Any]]) 
                 return
         await twins.forget(cache, identity)
 
-    @routes.get("/overlay.png", response_class=Response)
-    async def overlay(identity: str) -> Response:
+    @routes.get("/overlay.png", response_class=Response, responses=content(PNG))
+    async def overlay(cache: OwnCache, identity: TwinId) -> Response:
         """The image with every object outlined and numbered, the answer filled."""
-        found = await ready(identity)
+        found = await ready(cache, identity)
         jpeg = await twins.image_of(cache, found)
         return Response(await asyncio.to_thread(overlay_png, found, jpeg), media_type=PNG)
 
-    @routes.get("/mask.png", response_class=Response)
-    async def mask(identity: str) -> Response:
+    @routes.get("/mask.png", response_class=Response, responses=content(PNG))
+    async def mask(cache: OwnCache, identity: TwinId) -> Response:
         """The answer's mask, 0 and 255, the size of the image."""
-        found = await ready(identity)
+        found = await ready(cache, identity)
         return Response(await asyncio.to_thread(lambda: mask_png(answer_mask(found))), media_type=PNG)
 
-    @routes.get("/objects/{index}/mask.png", response_class=Response)
-    async def object_mask(identity: str, index: int) -> Response:
+    @routes.get("/objects/{index}/mask.png", response_class=Response, responses=content(PNG))
+    async def object_mask(cache: OwnCache, identity: TwinId, index: int) -> Response:
         """One object's mask, 0 and 255, the size of the image."""
-        found = await ready(identity)
+        found = await ready(cache, identity)
         item = next((item for item in found.objects if item.index == index), None)
         if item is None:
             raise Problem("not_found", f"the twin has no object {index}; it has {len(found.objects)}")

@@ -106,9 +106,10 @@ class Runs:
         run.task.add_done_callback(lambda task: self._ended(key, run))
         return run, True
 
-    def find(self, identity: str) -> Run | None:
-        """The run that makes this twin in this process."""
-        return self._runs.get((identity, True)) or self._runs.get((identity, False))
+    def find(self, tenant: str, identity: str) -> Run | None:
+        """The run that makes this twin of the tenant's in this process."""
+        run = self._runs.get((identity, True)) or self._runs.get((identity, False))
+        return run if run and run.order.cache.tenant == tenant else None
 
     async def close(self) -> None:
         """End all runs; what they have finished is in the store."""

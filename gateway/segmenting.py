@@ -2,36 +2,51 @@
 
 import asyncio
 from hashlib import sha256
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Form, Request, Response, UploadFile
+from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 
 from dtwinseger import api
 from dtwinseger.problems import Problem, in_words
+from dtwinseger.service.form import FormRoute
 from gateway import keys, twins
 from gateway.answering import EVENTS, PNG, answer
 from gateway.build import Asked, Infos, Order
 from gateway.cache import Cache
+from gateway.openapi import ImageField, OptionsField, QueryField, TwinId, content, problems
 from gateway.runs import Runs
 from gateway.settings import GatewaySettings
+from gateway.tenant import OwnCache
 from gateway.upstream import Services
 
 ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {"content": {PNG: {}, EVENTS: {}}, "description": "The answer: JSON, the mask, or the stages as they end."},
+    **content(PNG, EVENTS, words="The answer: JSON, the mask, or the stages as they end."),
     202: {"model": api.TwinStatus, "description": "The twin is being built; see `Location`."},
+    **problems(
+        "invalid_image",
+        "image_too_large",
+        "invalid_query",
+        "invalid_options",
+        "rate_limited",
+        "not_found",
+        "gone",
+        "overloaded",
+        "upstream_unavailable",
+        "upstream_invalid",
+        "deadline_exceeded",
+        "storage_unavailable",
+    ),
 }
 
 
-def router(
-    services: Services, cache: Cache, runs: Runs, settings: GatewaySettings, problems: dict[int | str, dict[str, Any]]
-) -> APIRouter:
+def router(services: Services, runs: Runs, settings: GatewaySettings) -> APIRouter:
     """The routes, over what they work with."""
-    routes = APIRouter(responses=ANSWERS | problems)
+    routes = APIRouter(responses=ANSWERS, route_class=FormRoute)
 
     @routes.post("/segment", response_model=api.SegmentResult)
     async def segment(
-        request: Request, image: UploadFile, query: Annotated[str, Form()], options: Annotated[str, Form()] = "{}"
+        request: Request, cache: OwnCache, image: ImageField, query: QueryField, options: OptionsField = "{}"
     ) -> Response:
         """Answer a query about an image: the mask of what answers it, and why."""
         asked_for, chosen = checked_query(query), _options(options)
@@ -40,7 +55,7 @@ def router(
         return await answer(request, await _order(services, cache, asked), runs, settings)
 
     @routes.post("/dt/{identity}/segment", response_model=api.SegmentResult)
-    async def ask_again(request: Request, identity: str, body: api.AskRequest) -> Response:
+    async def ask_again(request: Request, cache: OwnCache, identity: TwinId, body: api.AskRequest) -> Response:
         """Answer another query about the image of a twin; its proposals are reused, and what its scope allows."""
         query = checked_query(body.query)
         twin = await twins.find(cache, identity)
@@ -76,7 +91,7 @@ async def _order(services: Services, cache: Cache, asked: Asked) -> Order:
     versions = [infos.perception, infos.semantics, infos.reasoner]
     # The mask's format is how the answer is told, not what it is.
     options = asked.options.model_copy(update={"mask_format": "rle"})
-    return Order(keys.twin_id(asked.sha256, asked.query, options, versions), asked, infos, cache)
+    return Order(keys.twin_id(cache.tenant, asked.sha256, asked.query, options, versions), asked, infos, cache)
 
 
 def _options(text: str) -> api.SegmentOptions:

@@ -71,7 +71,7 @@ class Services:
         """`POST /v1/proposals`."""
         form = {"options": request.model_dump_json()}
         response = await self._send("perception", "POST", "/v1/proposals", data=form, files=_upload(image))
-        return await asyncio.to_thread(_parse, "perception", api.ProposalsResponse, response.content)
+        return await asyncio.to_thread(_parse_proposals, response.content)
 
     async def granularity(self, image: bytes, query: str) -> api.GranularityResponse:
         """`POST /v1/granularity` (Eq. 1)."""
@@ -174,3 +174,10 @@ def _parse(service: Service, kind: type[Model], body: bytes) -> Model:
         return kind.model_validate_json(body)
     except ValidationError as error:
         raise Problem("upstream_invalid", f"{service} broke its contract: {in_words(error)[:300]}") from error
+
+
+def _parse_proposals(body: bytes) -> api.ProposalsResponse:
+    response = _parse("perception", api.ProposalsResponse, body)
+    if any(proposal.mask.area == 0 for level in response.levels.values() for proposal in level):
+        raise Problem("upstream_invalid", "perception broke its contract: it proposed a mask without a pixel")
+    return response

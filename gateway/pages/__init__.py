@@ -1,5 +1,6 @@
 """The web pages: plain HTML with autoescaping, one style sheet, one script, no other host."""
 
+from collections.abc import Mapping
 from importlib.resources import files
 
 from fastapi.responses import HTMLResponse
@@ -7,13 +8,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dtwinseger.api import MAX_QUERY_CHARACTERS
 from dtwinseger.twin import DigitalTwin
+from gateway.tenant import signed_in
 
 STATIC = {"style.css": "text/css", "ask.js": "text/javascript"}
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
 _pages = Environment(loader=PackageLoader("gateway", "pages"), autoescape=True, undefined=StrictUndefined)
 
 
@@ -27,10 +24,18 @@ def twin_page(twin: DigitalTwin) -> HTMLResponse:
     return _page("twin.html", twin=twin, semantics={item.index: item.semantic for item in twin.objects})
 
 
+def signin_page(page: str, *, problem: str = "", headers: Mapping[str, str]) -> HTMLResponse:
+    """The 401 of a browser: a form that asks for the key and leads on to `page`."""
+    response = _page("signin.html", page=page, problem=problem)
+    response.status_code = 401
+    response.headers.update(headers)
+    return response
+
+
 def static_file(name: str) -> bytes:
     """The bytes of a file named in STATIC."""
     return files(__package__).joinpath(name).read_bytes()
 
 
 def _page(name: str, **values: object) -> HTMLResponse:
-    return HTMLResponse(_pages.get_template(name).render(**values), headers=_HEADERS)
+    return HTMLResponse(_pages.get_template(name).render(**values, signed_in=signed_in.get()))

@@ -83,7 +83,9 @@ def services_app(script: Script) -> FastAPI:
             return answer
         asked = api.ProposalsRequest.model_validate_json(options)
         script.levels.append(asked.levels)
-        found = tuple(_proposal(decoded.size, box) for box in script.boxes)
+        height, width = decoded.size
+        inside = [box for box in script.boxes if box[0] < width and box[1] < height]
+        found = tuple(_proposal(decoded.size, box) for box in inside)
         return api.ProposalsResponse(
             width=decoded.size[1],
             height=decoded.size[0],

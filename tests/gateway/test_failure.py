@@ -79,6 +79,13 @@ def test_an_invented_index_does_not_leave_the_gateway(front: Gateway) -> None:
     assert "99" in response.json()["detail"]
 
 
+def test_a_mask_without_a_pixel_is_upstream_invalid(front: Gateway) -> None:
+    front.script.boxes.append((50, 50, 50, 50))
+    response = front.segment()
+    assert (response.status_code, response.json()["code"]) == (502, "upstream_invalid")
+    assert "without a pixel" in response.json()["detail"]
+
+
 def test_services_that_are_down_are_named(monkeypatch: pytest.MonkeyPatch, store_url: str) -> None:
     for name in ("PERCEPTION", "SEMANTICS", "REASONER"):
         monkeypatch.setenv(f"GATEWAY_{name}_URL", f"http://127.0.0.1:{free_port()}")

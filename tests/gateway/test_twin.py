@@ -35,7 +35,7 @@ def test_a_browser_gets_a_page_in_which_labels_stay_text(front: Gateway) -> None
     assert "<script>alert" not in response.text
     assert "&lt;script&gt;alert(1)" in response.text
     assert "thing 2 &lt;b&gt;&amp;" in response.text
-    assert "default-src 'self'" in response.headers["content-security-policy"]
+    assert "script-src 'self'" in response.headers["content-security-policy"]
     as_json = front.http.get(f"/dt/{identity}?format=json", headers={"Accept": "text/html"})
     assert as_json.json()["id"] == identity
 
@@ -61,7 +61,7 @@ def test_an_unknown_id_is_not_found(front: Gateway, path: str) -> None:
 def test_an_expired_twin_is_gone(front: Gateway, store_url: str) -> None:
     identity = front.segment().json()["twin_id"]
     with sqlite3.connect(store_url.removeprefix("sqlite:///")) as database:
-        database.execute("UPDATE entries SET expires = 0 WHERE key = ?", (f"twin:{identity}",))
+        database.execute("UPDATE entries SET expires = 0 WHERE key = ?", (f"twin:public:{identity}",))
     response = front.http.get(f"/dt/{identity}")
     assert (response.status_code, response.json()["code"]) == (410, "gone")
     assert front.segment().json()["twin_id"] == identity, "asking again makes it anew"
