@@ -8,7 +8,7 @@ class StoreUnavailableError(Exception):
 
 
 class TwinStore(Protocol):
-    """What the gateway needs of a store. Every call raises StoreUnavailableError within STORE_TIMEOUT_S."""
+    """What the gateway needs of a store. Every call may raise StoreUnavailableError."""
 
     async def get(self, key: str) -> bytes | None:
         """The value, or None where there is none or its time is over."""
@@ -35,20 +35,21 @@ class TwinStore(Protocol):
         """Release connections."""
 
 
-STORE_TIMEOUT_S = 0.2
+STORE_TIMEOUT_S = 0.2  # of a call
 
 
 def open_store(url: str) -> TwinStore:
-    """The store that `url` names: `sqlite:///path/to/file` or `redis://host:port/db`.
+    """The store that `url` names: `sqlite:///path/to/file` or `redis://host:port/db`; its calls end in STORE_TIMEOUT_S.
 
     Raises ValueError for another scheme. Nothing is connected before the first call.
     """
+    from gateway.store.punctual import PunctualStore
     from gateway.store.redis import RedisStore
     from gateway.store.sqlite import SqliteStore
 
     scheme, _, rest = url.partition("://")
     if scheme == "sqlite" and rest.startswith("/") and rest != "/":
-        return SqliteStore(rest[1:])
+        return PunctualStore(SqliteStore(rest[1:]), f"SQLite at {rest[1:]}")
     if scheme in ("redis", "rediss", "unix"):
-        return RedisStore(url)
+        return PunctualStore(RedisStore(url), "Redis")
     raise ValueError(f"unknown store {url!r}: use sqlite:///path/to/file or redis://host:port/db")

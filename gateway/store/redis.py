@@ -1,4 +1,4 @@
-"""The shared twin store: Redis, with timeouts that keep a hung server from holding a request."""
+"""The shared twin store: Redis."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,10 +8,10 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from gateway.store import STORE_TIMEOUT_S, StoreUnavailableError
-from gateway.store.measure import Operation, measured
+from gateway.store import StoreUnavailableError
 
 _PREFIX = "dtwinseger:"
+HUNG_S = 2.0  # for each step of a call
 
 # One step each on the server, so that no other gateway comes between look and act. KEYS[1] lock, ARGV[1] owner.
 _LOCK = """
@@ -27,12 +27,12 @@ class RedisStore:
     """Keys under one prefix, each with Redis' own expiry."""
 
     def __init__(self, url: str) -> None:
-        # redis-py retries ten times by default, which makes one call on a hung server last a minute. The timeouts hold
-        # for each step of a call, and the first step that takes too long is its last.
+        # redis-py retries ten times by default, which makes one call on a hung server last a minute. The timeouts are
+        # for who calls without PunctualStore, which gives up sooner.
         self._redis = Redis.from_url(
             url,
-            socket_timeout=STORE_TIMEOUT_S,
-            socket_connect_timeout=STORE_TIMEOUT_S,
+            socket_timeout=HUNG_S,
+            socket_connect_timeout=HUNG_S,
             retry=Retry(NoBackoff(), 0),
             protocol=2,  # spares each connection a handshake
         )
@@ -40,34 +40,34 @@ class RedisStore:
         self._unlock = self._redis.register_script(_UNLOCK)
 
     async def get(self, key: str) -> bytes | None:
-        async with _asking("get"):
+        async with _translated():
             value = await self._redis.get(_PREFIX + key)
             return value if isinstance(value, bytes) else None
 
     async def put(self, key: str, value: bytes, ttl_s: float) -> None:
-        async with _asking("put"):
+        async with _translated():
             await self._redis.set(_PREFIX + key, value, px=_ms(ttl_s))
 
     async def delete(self, key: str) -> None:
-        async with _asking("delete"):
+        async with _translated():
             await self._redis.delete(_PREFIX + key)
 
     async def lock(self, key: str, owner: bytes, ttl_s: float) -> bool:
-        async with _asking("lock"):
+        async with _translated():
             return bool(await self._lock(keys=[_PREFIX + key], args=[owner, _ms(ttl_s)]))
 
     async def unlock(self, key: str, owner: bytes) -> None:
-        async with _asking("unlock"):
+        async with _translated():
             await self._unlock(keys=[_PREFIX + key], args=[owner])
 
     async def include(self, key: str, member: bytes, ttl_s: float) -> None:
-        async with _asking("include"), self._redis.pipeline(transaction=True) as both:
+        async with _translated(), self._redis.pipeline(transaction=True) as both:
             both.sadd(_PREFIX + key, member)
             both.pexpire(_PREFIX + key, _ms(ttl_s))
             await both.execute()
 
     async def members(self, key: str) -> list[bytes]:
-        async with _asking("members"):
+        async with _translated():
             return [member for member in await self._redis.smembers(_PREFIX + key) if isinstance(member, bytes)]
 
     async def close(self) -> None:
@@ -79,9 +79,8 @@ def _ms(seconds: float) -> int:
 
 
 @asynccontextmanager
-async def _asking(operation: Operation) -> AsyncIterator[None]:
-    with measured(operation):
-        try:
-            yield
-        except (RedisError, OSError, TimeoutError) as error:
-            raise StoreUnavailableError(f"Redis: {error or type(error).__name__}") from error
+async def _translated() -> AsyncIterator[None]:
+    try:
+        yield
+    except (RedisError, OSError, TimeoutError) as error:
+        raise StoreUnavailableError(f"Redis: {error or type(error).__name__}") from error

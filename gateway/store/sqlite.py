@@ -10,7 +10,6 @@ from pathlib import Path
 import aiosqlite
 
 from gateway.store import STORE_TIMEOUT_S, StoreUnavailableError
-from gateway.store.measure import Operation, measured
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, value BLOB NOT NULL, expires REAL NOT NULL) WITHOUT ROWID;
@@ -30,7 +29,7 @@ class SqliteStore:
         self._opening = asyncio.Lock()
 
     async def get(self, key: str) -> bytes | None:
-        async with self._connected("get") as connection:
+        async with self._connected() as connection:
             rows = await connection.execute_fetchall(
                 "SELECT value FROM entries WHERE key = ? AND expires > ?", (key, time.time())
             )
@@ -38,7 +37,7 @@ class SqliteStore:
 
     async def put(self, key: str, value: bytes, ttl_s: float) -> None:
         now = time.time()
-        async with self._connected("put") as connection:
+        async with self._connected() as connection:
             await connection.execute("DELETE FROM entries WHERE expires <= ?", (now,))
             await connection.execute(
                 "INSERT INTO entries VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE"
@@ -47,12 +46,12 @@ class SqliteStore:
             )
 
     async def delete(self, key: str) -> None:
-        async with self._connected("delete") as connection:
+        async with self._connected() as connection:
             await connection.execute("DELETE FROM entries WHERE key = ?", (key,))
 
     async def lock(self, key: str, owner: bytes, ttl_s: float) -> bool:
         now = time.time()
-        async with self._connected("lock") as connection:
+        async with self._connected() as connection:
             taken = await connection.execute(
                 "INSERT INTO entries VALUES (:key, :owner, :until) ON CONFLICT (key) DO UPDATE"
                 " SET value = :owner, expires = :until WHERE value = :owner OR expires <= :now",
@@ -61,17 +60,17 @@ class SqliteStore:
             return taken.rowcount == 1
 
     async def unlock(self, key: str, owner: bytes) -> None:
-        async with self._connected("unlock") as connection:
+        async with self._connected() as connection:
             await connection.execute("DELETE FROM entries WHERE key = ? AND value = ?", (key, owner))
 
     async def include(self, key: str, member: bytes, ttl_s: float) -> None:
         now = time.time()
-        async with self._connected("include") as connection:
+        async with self._connected() as connection:
             await connection.execute("DELETE FROM members WHERE expires <= ?", (now,))
             await connection.execute("INSERT OR REPLACE INTO members VALUES (?, ?, ?)", (key, member, now + ttl_s))
 
     async def members(self, key: str) -> list[bytes]:
-        async with self._connected("members") as connection:
+        async with self._connected() as connection:
             rows = await connection.execute_fetchall(
                 "SELECT member FROM members WHERE key = ? AND expires > ?", (key, time.time())
             )
@@ -83,17 +82,15 @@ class SqliteStore:
             self._connection = None
 
     @asynccontextmanager
-    async def _connected(self, operation: Operation) -> AsyncIterator[aiosqlite.Connection]:
-        with measured(operation):
-            try:
-                async with asyncio.timeout(STORE_TIMEOUT_S):
-                    async with self._opening:
-                        if self._connection is None:
-                            self._connection = await self._open()
-                    yield self._connection
-            except (sqlite3.Error, OSError, TimeoutError) as error:
-                await self.close()  # the next call opens the file anew: it may have been replaced
-                raise StoreUnavailableError(f"SQLite at {self._path}: {error or 'timed out'}") from error
+    async def _connected(self) -> AsyncIterator[aiosqlite.Connection]:
+        try:
+            async with self._opening:
+                if self._connection is None:
+                    self._connection = await self._open()
+            yield self._connection
+        except (sqlite3.Error, OSError) as error:
+            await self.close()  # the next call opens the file anew: it may have been replaced
+            raise StoreUnavailableError(f"SQLite at {self._path}: {error}") from error
 
     async def _open(self) -> aiosqlite.Connection:
         Path(self._path).parent.mkdir(parents=True, exist_ok=True)

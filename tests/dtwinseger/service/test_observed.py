@@ -51,7 +51,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
     }
     with pytest.MonkeyPatch.context() as patch, collector() as spans:
         patch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", spans.url)
-        patch.setattr("gateway.store.sqlite.STORE_TIMEOUT_S", 10)  # a busy machine must not look like a broken store
+        patch.setattr("gateway.store.punctual.STORE_TIMEOUT_S", 10)  # a busy machine must not look like a broken store
         for role in ("SEMANTICS", "REASONER"):
             patch.setenv(f"{role}_ENGINE_API_KEY", "sk-of-the-engine")
         with redirect_stderr(log), whole_stack(patch, store) as (http, _):

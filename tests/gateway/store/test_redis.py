@@ -37,7 +37,7 @@ def server(shared: RedisServer) -> Iterator[RedisServer]:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the server is well: a busy machine must not look like a broken store."""
-    monkeypatch.setattr("gateway.store.redis.STORE_TIMEOUT_S", 10)
+    monkeypatch.setattr("gateway.store.punctual.STORE_TIMEOUT_S", 10)
 
 
 def with_store(url: str, work: Callable[[TwinStore], Awaitable[None]]) -> None:
