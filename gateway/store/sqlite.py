@@ -11,6 +11,8 @@ import aiosqlite
 
 from gateway.store import STORE_TIMEOUT_S, StoreUnavailableError
 
+SWEEP_S = 30.0
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, value BLOB NOT NULL, expires REAL NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS entries_by_expiry ON entries (expires);
@@ -21,12 +23,13 @@ CREATE TABLE IF NOT EXISTS members (
 
 
 class SqliteStore:
-    """Entries of one table; what has expired is swept on writes. A file that is not a database is unavailable."""
+    """Entries of one table; what has expired is swept with a write. A file that is not a database is unavailable."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._connection: aiosqlite.Connection | None = None
         self._opening = asyncio.Lock()
+        self._swept_at = -SWEEP_S
 
     async def get(self, key: str) -> bytes | None:
         async with self._connected() as connection:
@@ -38,7 +41,7 @@ class SqliteStore:
     async def put(self, key: str, value: bytes, ttl_s: float) -> None:
         now = time.time()
         async with self._connected() as connection:
-            await connection.execute("DELETE FROM entries WHERE expires <= ?", (now,))
+            await self._sweep(connection)
             await connection.execute(
                 "INSERT INTO entries VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE"
                 " SET value = excluded.value, expires = excluded.expires",
@@ -66,7 +69,7 @@ class SqliteStore:
     async def include(self, key: str, member: bytes, ttl_s: float) -> None:
         now = time.time()
         async with self._connected() as connection:
-            await connection.execute("DELETE FROM members WHERE expires <= ?", (now,))
+            await self._sweep(connection)
             await connection.execute("INSERT OR REPLACE INTO members VALUES (?, ?, ?)", (key, member, now + ttl_s))
 
     async def members(self, key: str) -> list[bytes]:
@@ -80,6 +83,13 @@ class SqliteStore:
         if self._connection is not None:
             await self._connection.close()
             self._connection = None
+
+    async def _sweep(self, connection: aiosqlite.Connection) -> None:
+        """Drop what has expired, now and then: reads pass it over meanwhile."""
+        if time.monotonic() - self._swept_at >= SWEEP_S:
+            self._swept_at = time.monotonic()
+            for table in ("entries", "members"):
+                await connection.execute(f"DELETE FROM {table} WHERE expires <= ?", (time.time(),))  # noqa: S608
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[aiosqlite.Connection]:
