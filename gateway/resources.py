@@ -10,10 +10,12 @@ from pydantic.json_schema import SkipJsonSchema
 
 from dtwinseger import api
 from dtwinseger.problems import Problem, ProblemDetails
+from dtwinseger.service.middleware import request_id
 from dtwinseger.twin import DigitalTwin
 from dtwinseger.twin.coco import CocoDataset
 from gateway import handoff, pages, sse, twins
 from gateway.answering import EVENTS, JSON, PNG, RETRY_AFTER_S, watch
+from gateway.build import StoredRequest
 from gateway.cache import Cache
 from gateway.export import MEDIA_TYPES, exported
 from gateway.journal import Journal, Snapshot
@@ -24,7 +26,7 @@ from gateway.result import answer_mask, mask_png, stored_result
 from gateway.runs import Runs
 from gateway.tenant import OwnCache
 
-HTML = "text/html"
+HTML, JPEG = "text/html", "image/jpeg"
 
 
 def router(runs: Runs) -> APIRouter:
@@ -52,6 +54,7 @@ def router(runs: Runs) -> APIRouter:
         responses=content(HTML, MEDIA_TYPES["geojson"], words="The twin or an export of it, or how far its build is."),
     )
     async def twin(
+        request: Request,
         cache: OwnCache,
         identity: TwinId,
         accept: Annotated[str, Header(include_in_schema=False)] = "*/*",
@@ -63,16 +66,22 @@ def router(runs: Runs) -> APIRouter:
         if kind != "json":
             body = await asyncio.to_thread(exported, await ready(cache, identity), kind)
             return Response(body, media_type=MEDIA_TYPES[kind], headers=headers)
+        as_page = format is None and preferred(accept, (JSON, HTML)) == HTML
         try:
             found = await twins.with_asked(cache, await twins.find(cache, identity))
-        except Problem:
+        except Problem as problem:
             if (snapshot := await standing(cache, identity)) is None:
+                if as_page:
+                    return pages.problem_page(problem.details(request_id.get()))
                 raise
+            if as_page:
+                return pages.building_page(snapshot.status)
             if snapshot.status.status == "building":
                 headers["Retry-After"] = str(RETRY_AFTER_S)
             return Response(snapshot.status.model_dump_json(), media_type=JSON, headers=headers)
-        if format is None and preferred(accept, (JSON, HTML)) == HTML:
-            return pages.twin_page(found)
+        if as_page:
+            asked = await cache.get(f"request:{identity}", StoredRequest)
+            return pages.twin_page(found, asked, str(request.base_url))
         return Response(found.model_dump_json(), media_type=JSON, headers=headers)
 
     @routes.get("/events", response_class=StreamingResponse, responses=content(EVENTS))
@@ -101,6 +110,11 @@ def router(runs: Runs) -> APIRouter:
             if await cache.get(f"twin:{identity}", DigitalTwin) is None:
                 return
         await twins.forget(cache, identity)
+
+    @routes.get("/image.jpg", response_class=Response, responses=content(JPEG))
+    async def image(cache: OwnCache, identity: TwinId) -> Response:
+        """The image, upright and without its metadata."""
+        return Response(await twins.image_of(cache, await ready(cache, identity)), media_type=JPEG)
 
     @routes.get("/overlay.png", response_class=Response, responses=content(PNG))
     async def overlay(cache: OwnCache, identity: TwinId) -> Response:
