@@ -31,6 +31,8 @@ class Script:
         default_factory=lambda: [(4, 4, 30, 30), (32, 8, 50, 20), (40, 40, 48, 48)]
     )
     keep: set[int] = field(default_factory=lambda: {2})
+    earlier: list[set[int]] = field(default_factory=list)  # what the steps before the last one keep
+    semantic: str = "thing {index} <b>&"
     calls: Counter[str] = field(default_factory=Counter)
     levels: list[tuple[str, ...]] = field(default_factory=list)
     cancelled: Counter[str] = field(default_factory=Counter)
@@ -116,15 +118,18 @@ def services_app(script: Script) -> FastAPI:
     async def reason(request: Request, body: api.ReasonRequest) -> object:
         if answer := await step("reason", request):
             return answer
-        kept = [row.index for row in body.objects if row.index in script.keep]
-        decisions = tuple(
-            Decision(index=row.index, keep=row.index in kept, reasoning=str(row.semantic)) for row in body.objects
-        )
-        path = (Step(step=1, criterion="is asked for", decisions=decisions),)
-        indices = (99,) if script.failing.get("reason") == "invented" else tuple(kept)
+        path: list[Step] = []
+        rows = list(body.objects)
+        for number, keep in enumerate([*script.earlier, script.keep], start=1):
+            decisions = tuple(
+                Decision(index=row.index, keep=row.index in keep, reasoning=str(row.semantic)) for row in rows
+            )
+            path.append(Step(step=number, criterion="is asked for", decisions=decisions))
+            rows = [row for row in rows if row.index in keep]
+        indices = (99,) if script.failing.get("reason") == "invented" else tuple(row.index for row in rows)
         return api.ReasonResponse(
             indices=indices,
-            path=path,
+            path=tuple(path),
             confidence={},
             mode="sftdt" if body.options.adapter else "zero_shot",
             model=body.options.adapter or script.llm,
@@ -144,7 +149,7 @@ async def _lines(script: Script, asked: api.SemanticsRequest) -> AsyncIterator[s
             error = Problem("upstream_unavailable", "the engine answered 500").details("r")
             line = api.SemanticsLine(index=item.index, error=error)
         else:
-            said = api.Semantics(semantic=f"thing {item.index} <b>&", category="thing", relevance=0.5)
+            said = api.Semantics(semantic=script.semantic.format(index=item.index), category="thing", relevance=0.5)
             line = api.SemanticsLine(index=item.index, semantics=said)
         yield line.model_dump_json() + "\n"
         if script.failing.get("semantics") == "cut":

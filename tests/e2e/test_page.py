@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from dtwinseger.api import SegmentResult
 from dtwinseger.client import Client
-from embedded import example
 from embedded.stack import ROOT, Stack
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -29,6 +29,7 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser) -> Iterator[Page]:
     """A page that fails the test where its scripts or its requests do."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(60_000)
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("response", lambda response: faults.append(response.url) if response.status >= 400 else None)
@@ -48,23 +49,38 @@ def test_the_page_of_a_twin_shows_image_objects_and_path(
 ) -> None:
     twin = client.twin(answered.twin_id)
     page.goto(f"{stack.url}/dt/{answered.twin_id}")
+    page.wait_for_selector("#overlay[data-ready]")
     _keep(page, "twin")
     text = page.inner_text("body")
     assert answered.query in text
-    for o in twin.objects:
-        assert o.semantic is None or o.semantic in text
+    for item in twin.objects:
+        assert item.semantic is None or item.semantic in text
     for step in twin.answer.path:
         assert step.criterion in text
-    shown = page.locator("img").first
-    assert shown.evaluate("image => image.complete && image.naturalWidth") > 0
+    assert page.locator(".object").count() == len(twin.objects)
+    answer = page.locator(".object[data-state=answer]").evaluate_all("found => found.map(g => +g.dataset.index)")
+    assert tuple(answer) == answered.indices
+    assert page.locator("#image").evaluate("image => image.complete && image.naturalWidth") == twin.image.width
+    looks: list[tuple[str, Literal["dark", "light"], int]] = [("twin-dark", "dark", 1280), ("twin-phone", "light", 360)]
+    for name, scheme, width in looks:
+        page.set_viewport_size({"width": width, "height": 800})
+        page.emulate_media(color_scheme=scheme)
+        _keep(page, name)
 
 
-def test_a_question_asked_on_the_page_is_answered(page: Page, stack: Stack, question: example.Question) -> None:
+def test_a_question_asked_on_the_page_is_answered(page: Page, stack: Stack) -> None:
     page.goto(f"{stack.url}/")
-    page.set_input_files("input[type=file]", example.IMAGE)
-    page.fill("[name=query]", question.query)
+    page.click("#example")
+    page.wait_for_selector("#preview", state="visible")
     _keep(page, "form")
-    page.click("form button")
-    page.wait_for_selector("img[src*='overlay.png']", timeout=60_000)
+    page.click("form button[type=submit]")
+    page.wait_for_selector("#seen .object")
+    _keep(page, "stages")
+    page.wait_for_selector("#overlay[data-ready]")
     _keep(page, "answer")
-    assert question.query in page.inner_text("body")
+    page.fill("#query", "which things are green?")
+    page.click("#again button")
+    page.wait_for_selector("h1 >> text=which things are green?")
+    page.wait_for_selector("#overlay[data-ready]")
+    _keep(page, "again")
+    assert page.locator(".asked a").count() == 1

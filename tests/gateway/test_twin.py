@@ -45,6 +45,8 @@ def test_pictures_of_the_twin(front: Gateway) -> None:
     with Image.open(BytesIO(front.http.get(f"/dt/{identity}/objects/1/mask.png").content)) as image:
         mask = np.asarray(image) > 0
     assert mask.sum() == 26 * 26
+    with Image.open(BytesIO(front.http.get(f"/dt/{identity}/image.jpg").content)) as image:
+        assert (image.format, image.size) == ("JPEG", (64, 56))
     with Image.open(BytesIO(front.http.get(f"/dt/{identity}/overlay.png").content)) as image:
         assert max(image.size) == 480, "a small image is scaled up for legible numbers"
         pink = (np.asarray(image.convert("RGB"))[:, :, 0] > 200).sum()
@@ -52,7 +54,7 @@ def test_pictures_of_the_twin(front: Gateway) -> None:
     assert front.http.get(f"/dt/{identity}/objects/9/mask.png").json()["code"] == "not_found"
 
 
-@pytest.mark.parametrize("path", ["", "/overlay.png", "/mask.png", "/objects/1/mask.png"])
+@pytest.mark.parametrize("path", ["", "/image.jpg", "/overlay.png", "/mask.png", "/objects/1/mask.png"])
 def test_an_unknown_id_is_not_found(front: Gateway, path: str) -> None:
     response = front.http.get(f"/dt/{'0' * 32}{path}")
     assert (response.status_code, response.json()["code"]) == (404, "not_found")
