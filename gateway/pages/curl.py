@@ -11,7 +11,8 @@ IMAGE_FILE = "image.png"  # the reader puts the own file here; the gateway does 
 def curl_command(base_url: str, request: StoredRequest, *, with_key: bool) -> str:
     """`curl` with the query and the options that differ from the defaults, each quoted for the shell.
 
-    With a key, it is the one in the caller's environment. `--form-string`, since `-F` would read a value that begins with @ or < from a file.
+    `with_key` adds the key in the caller's environment. `--form-string`, since `-F` would read a value that begins
+    with @ or < from a file.
     """
     parts = [f"curl {quote(base_url.rstrip('/') + '/segment')}", f"-F image=@{IMAGE_FILE}"]
     if with_key:

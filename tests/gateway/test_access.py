@@ -238,4 +238,4 @@ def test_pages_have_no_script_or_style_that_the_policy_forbids(keyed: Gateway) -
             assert " style=" not in text
             assert "<style" not in text
             assert " onclick=" not in text
-            assert text.count("<script") == text.count('<script src="/static/')
+            assert text.count("<script") == text.count('<script type="module" src="/static/')

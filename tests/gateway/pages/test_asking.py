@@ -1,10 +1,12 @@
 """`/`: an image and a question go in, the stages are watched, the answer or the problem comes."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
+from dtwinseger.credentials import credential, new_key
 from dtwinseger.problems import Problem
-from tests.gateway.conftest import png
+from tests.doubles.services import Script
+from tests.gateway.conftest import gateway, png
 from tests.gateway.pages.conftest import SIZE, Site, choose
 from tests.gateway.test_failure import until
 
@@ -176,3 +178,23 @@ def test_a_problem_of_asking_again_leaves_the_twin_as_it_is(site: Site) -> None:
     expect(page.locator("#query")).to_have_value("the lamp")
     expect(page.locator("#seen")).to_be_hidden()
     expect(page.locator("h1")).to_have_text("the mug")
+
+
+def test_who_signs_in_asks_and_is_shown_a_curl_that_takes_the_key_from_the_environment(
+    browser: Browser, script: Script, monkeypatch: pytest.MonkeyPatch, store_url: str
+) -> None:
+    key = new_key()
+    with gateway(script, monkeypatch, store_url, api_keys=f"{credential('acme', key)}") as keyed:
+        page = browser.new_context(base_url=str(keyed.http.base_url)).new_page()
+        page.goto("/")
+        page.fill("[name=key]", key)
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#ask")
+        choose(page)
+        page.click("#ask button[type=submit]")
+        page.wait_for_selector("#overlay[data-ready='5']")
+        assert '-H "Authorization: Bearer $DTWINSEGER_API_KEY"' in str(page.text_content("#curl"))
+        assert key not in page.content()
+        page.click("text=Sign out")
+        page.wait_for_selector("#signin")
+        page.context.close()
