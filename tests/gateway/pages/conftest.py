@@ -108,7 +108,7 @@ def script() -> Script:
 @pytest.fixture
 def site(browser: Browser, script: Script, monkeypatch: pytest.MonkeyPatch, store_url: str) -> Iterator[Site]:
     """A gateway of its own; a page that faults fails the test."""
-    monkeypatch.setattr("gateway.store.sqlite.STORE_TIMEOUT_S", 10.0)  # a slow disk is not what these tests are about
+    monkeypatch.setattr("gateway.store.punctual.STORE_TIMEOUT_S", 10.0)  # a slow disk is not what these tests are about
     with gateway(script, monkeypatch, store_url) as running:
         site = Site(running, browser, Faults(str(running.http.base_url).rstrip("/")))
         yield site
