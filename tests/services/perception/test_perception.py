@@ -350,7 +350,7 @@ def test_it_runs_as_a_process_and_stops_on_sigterm() -> None:
         assert "Finished server process" in process.stderr.read()
 
 
-COMMAND = [sys.executable, "-m", "uvicorn", "--factory", "services.perception.app:create"]
+COMMAND = [sys.executable, "-m", "uvicorn", "--factory", "services.perception.app:create", "--no-access-log"]
 
 
 @contextmanager
