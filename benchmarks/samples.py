@@ -1,7 +1,6 @@
 """Held-out scenes of the rendered world, each with a query and its true answer."""
 
 import io
-import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,14 +10,14 @@ from PIL import Image
 
 from dtwinseger.twin import TwinRow
 from training.scenes import Scene, render_scene
-from training.scenes.queries import Asker, Query
+from training.scenes.export import FIRST_SEED, KINDS, queries
+from training.scenes.queries import Query
 from training.scenes.things import rows, take_apart
 from training.scenes.twins import true_twin
 
-FIRST_SEED = 1_000  # nothing is trained on scenes below 10,000
 SIDE = 512  # pixels
-# The ways to refer to something, in turn: its name, its looks, its place, a relation, a use, and what is not there.
-KINDS = ("name", "description", "place", "relation", "affordance", "none")
+
+__all__ = ["KINDS", "Sample", "samples"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,10 +43,7 @@ def samples(count: int) -> Iterator[Sample]:
     for seed in range(FIRST_SEED, FIRST_SEED + count):
         scene = render_scene(seed, SIDE, SIDE)
         things = take_apart(true_twin(scene))
-        asker = Asker(things, (SIDE, SIDE), random.Random(seed))  # noqa: S311 - a benchmark repeats
-        first = seed % len(KINDS)
-        turns = KINDS[first:] + KINDS[:first]  # the next kind where the scene offers none of this one
-        query = next(query for kind in turns if (query := asker.draw(kind)))
+        (query,) = queries(scene, 1)
         png = io.BytesIO()
         Image.fromarray(scene.image).save(png, "PNG")
         yield Sample(scene, png.getvalue(), query, rows(things, (SIDE, SIDE)))

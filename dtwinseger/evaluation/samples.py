@@ -1,6 +1,6 @@
 """A sample of an evaluation: an image, a query and the true mask, whatever data set they come from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
+
+Pixels = NDArray[np.bool_]
 
 
 class DatasetError(Exception):
@@ -19,12 +21,14 @@ class DatasetError(Exception):
 class Truth:
     """What the answer should cover.
 
-    `target` and `ignore`, [H, W] bool each, share no pixel: ignored pixels count nowhere. No target at all is a truth
-    too: nothing in the image answers the query. The frame is the image's own, with its EXIF orientation applied.
+    `target`, `twice` and `ignore`, [H, W] bool each. Ignored pixels count nowhere, and are none of the target's. No
+    target at all is a truth too: nothing in the image answers the query. `twice` is where several parts of the
+    annotation cover the target, which some scorers lose. The frame is the image's own, its EXIF orientation applied.
     """
 
-    target: NDArray[np.bool_]
-    ignore: NDArray[np.bool_]
+    target: Pixels
+    twice: Pixels
+    ignore: Pixels
 
     @property
     def size(self) -> tuple[int, int]:
@@ -43,6 +47,7 @@ class Facets:
     granularity: str | None = None  # group, object or part
     kind: str | None = None  # how a query of the rendered scenes refers: name, place, affordance, ...
     targets: int | None = None  # annotated instances or shapes that make up the target
+    instance: str | None = None  # what the query refers to, where several queries refer to it
 
 
 @dataclass(frozen=True)
@@ -61,9 +66,18 @@ class Sample:
     facets: Facets
 
 
-def no_pixels(size: tuple[int, int]) -> NDArray[np.bool_]:
+def no_pixels(size: tuple[int, int]) -> Pixels:
     """An empty mask, [H, W] bool, for `size` (height, width)."""
     return np.zeros(size, dtype=np.bool_)
+
+
+def overlapping(parts: Iterable[Pixels], size: tuple[int, int]) -> tuple[Pixels, Pixels]:
+    """The union of `parts` and where two or more of them meet, [H, W] bool each, for `size` (height, width)."""
+    union, twice = no_pixels(size), no_pixels(size)
+    for part in parts:
+        twice |= union & part
+        union |= part
+    return union, twice
 
 
 def image_size(path: Path) -> tuple[int, int]:

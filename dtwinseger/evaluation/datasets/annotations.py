@@ -44,23 +44,29 @@ def words(error: ValidationError) -> str:
     return f"{where}: {first['msg']}" if where else str(first["msg"])
 
 
-def draw_coco(segmentation: Any, size: tuple[int, int]) -> NDArray[np.bool_]:
-    """[H, W] bool: the union of a COCO annotation's parts, for an image of `size` (height, width).
+def draw_parts(segmentation: Any, size: tuple[int, int]) -> list[NDArray[np.bool_]]:
+    """The parts of a COCO annotation, [H, W] bool each, for an image of `size` (height, width).
 
     `segmentation` is a list of polygons, [x1, y1, x2, y2, …] each, or an RLE or a list of them, compressed or not.
     A polygon of fewer than three points encloses nothing and is left out; what lies outside the image is cut off.
     Raises ValueError where it is none of these, or an RLE is of another size or does not decode.
     """
     parts = segmentation if isinstance(segmentation, list) else [segmentation]
-    drawn = np.zeros(size, dtype=np.bool_)
-    for part in parts:
-        if isinstance(part, dict):
-            drawn |= read_rle(part, size).decode()
-        elif isinstance(part, list):
-            drawn |= _polygon(part, size)
-        else:
-            raise ValueError(f"a segmentation is a polygon or an RLE, not {type(part).__name__}")
-    return drawn
+    return [drawn for part in parts if (drawn := _draw(part, size)) is not None]
+
+
+def rle_size(segmentation: Any) -> tuple[int, int]:
+    """(height, width) of an RLE, or of the first of a list of them. Raises ValueError where it has none."""
+    first = segmentation[0] if isinstance(segmentation, list) and segmentation else segmentation
+    return read_rle(first).size
+
+
+def _draw(part: Any, size: tuple[int, int]) -> NDArray[np.bool_] | None:
+    if isinstance(part, dict):
+        return read_rle(part, size).decode()
+    if isinstance(part, list):
+        return _polygon(part, size)
+    raise ValueError(f"a segmentation is a polygon or an RLE, not {type(part).__name__}")
 
 
 def read_rle(rle: Any, size: tuple[int, int] | None = None) -> Mask:
@@ -91,7 +97,7 @@ def _uncompressed(rle: dict[str, Any]) -> Mask:
     return Mask.from_coco(coco.frPyObjects(rle, *size))
 
 
-def _polygon(numbers: list[Any], size: tuple[int, int]) -> NDArray[np.bool_]:
+def _polygon(numbers: list[Any], size: tuple[int, int]) -> NDArray[np.bool_] | None:
     height, width = size
     try:
         points = np.asarray(numbers, dtype=np.float64)
@@ -102,7 +108,7 @@ def _polygon(numbers: list[Any], size: tuple[int, int]) -> NDArray[np.bool_]:
     if len(points) % 2:
         raise ValueError("a polygon has an x without its y")
     if len(points) < FEWEST_NUMBERS:
-        return np.zeros(size, dtype=np.bool_)
+        return None
     # pycocotools steps along an edge pixel by pixel, and counts in 32 bits.
     far = 16 * max(height, width)
     if np.abs(points).max() > far:

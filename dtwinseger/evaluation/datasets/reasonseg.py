@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, ValidationError
 
 from dtwinseger.evaluation.datasets.annotations import read_json, words
-from dtwinseger.evaluation.samples import DatasetError, Facets, Sample, Truth, image_size
+from dtwinseger.evaluation.samples import DatasetError, Facets, Sample, Truth, image_size, no_pixels
 
 SPLITS = ("train", "val", "test")
 MAX_COORDINATE = 2**15  # pixels; OpenCV's rasteriser is exact within it
@@ -71,8 +71,9 @@ def _truth(image: Path, path: Path) -> Truth:
         # Toward zero, as NumPy makes LISA's points integers.
         points = np.array(shape.points, dtype=np.float64).astype(np.int32)
         outlines.append((points, IGNORED if "ignore" in shape.label else TARGET))
-    drawn = draw(outlines, image_size(image))
-    return Truth(drawn == TARGET, drawn == IGNORED)
+    size = image_size(image)
+    drawn = draw(outlines, size)
+    return Truth(drawn == TARGET, no_pixels(size), drawn == IGNORED)
 
 
 def _read(path: Path) -> _Annotation:
