@@ -4,17 +4,26 @@ Both start from one pair a sample: the pixels of the intersection and of the uni
 image's native resolution. A request that failed is an empty prediction.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-IGNORED = 255  # in a truth: pixels that count nowhere
 EPSILON = 1e-5  # pixels, LISA's guard of the division
+RESAMPLES = 2_000
+_DRAWS = 2**20  # of samples in one step of a bootstrap: 8 MB
 
 Counts = NDArray[np.int64]
 Shares = NDArray[np.float64]
+Pixels = NDArray[np.bool_]
+
+
+class Metric(Protocol):
+    """A figure of N samples. `weights`, [..., N], is how often each counts and gives [...] figures; None is once."""
+
+    def __call__(self, intersections: Counts, unions: Counts, weights: Shares | None = None) -> Shares: ...
 
 
 @dataclass(frozen=True)
@@ -29,45 +38,95 @@ class Interval:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
-def pixel_counts(prediction: NDArray[np.bool_], truth: NDArray[np.uint8] | NDArray[np.bool_]) -> tuple[int, int]:
+def pixel_counts(prediction: Pixels, target: Pixels, ignore: Pixels | None = None) -> tuple[int, int]:
     """Pixels of intersection and union.
 
-    prediction: [H, W] bool. truth: [H, W] of 0, 1 and IGNORED (or bool); ignored pixels leave both counts. Raises
-    ValueError where the shapes differ: a mask at another resolution is another task.
+    prediction, target, ignore: [H, W] bool; pixels of `ignore` leave both counts. Raises ValueError where the shapes
+    differ: a mask at another resolution is another task.
     """
-    if prediction.shape != truth.shape:
-        raise ValueError(f"the prediction is {prediction.shape} and the truth {truth.shape}; compare at one resolution")
-    target, counted = (truth.astype(np.bool_), np.True_) if truth.dtype == np.bool_ else (truth == 1, truth != IGNORED)
-    intersection = int(np.count_nonzero(prediction & target & counted))
-    return intersection, int(np.count_nonzero((prediction | target) & counted))
+    if prediction.shape != target.shape:
+        raise ValueError(
+            f"the prediction is {prediction.shape} and the truth {target.shape}; compare at one resolution"
+        )
+    if ignore is not None and ignore.any():
+        prediction, target = prediction & ~ignore, target & ~ignore
+    intersection = int(np.count_nonzero(prediction & target))
+    return intersection, int(np.count_nonzero(prediction) + np.count_nonzero(target)) - intersection
 
 
-def ious(intersections: Counts, unions: Counts) -> Shares:
-    """[N]: each sample's I / (U + EPSILON); 1 where the union is empty, for "nothing" was the right answer."""
-    return np.where(unions == 0, 1.0, intersections / (unions + EPSILON))
+def ious(intersections: Counts, unions: Counts, empty: float = 1.0) -> Shares:
+    """[N]: each sample's I / (U + EPSILON); `empty` where the union is empty, for "nothing" was the right answer."""
+    return np.where(unions == 0, empty, intersections / (unions + EPSILON))
 
 
-def giou(intersections: Counts, unions: Counts) -> float:
+def giou(intersections: Counts, unions: Counts, weights: Shares | None = None, *, empty: float = 1.0) -> Shares:
     """The mean IoU over samples."""
-    return float(ious(intersections, unions).mean())
+    each = ious(intersections, unions, empty)
+    return np.asarray(each.mean() if weights is None else weights @ each / weights.sum(axis=-1))
 
 
-def ciou(intersections: Counts, unions: Counts) -> float:
+def ciou(intersections: Counts, unions: Counts, weights: Shares | None = None) -> Shares:
     """The summed intersections over the summed unions, so large objects weigh more; 0 where every union is empty."""
-    return float(intersections.sum() / max(int(unions.sum()), 1))
+    weights = np.ones(len(unions)) if weights is None else weights
+    return np.asarray((weights @ intersections) / np.maximum(weights @ unions, 1))
+
+
+def precision(intersections: Counts, unions: Counts, thresholds: Sequence[float]) -> list[float]:
+    """precision@t, as RefCOCO's tables have it: for each threshold the share of samples with an IoU of at least it."""
+    each = ious(intersections, unions)
+    return [float(np.mean(each >= threshold)) for threshold in thresholds]
+
+
+def rejection(targets: Counts, answers: Counts) -> tuple[float | None, float | None]:
+    """N-acc and T-acc (GRES): of samples without a target, the share answered by nothing; of the others, by something.
+
+    targets, answers: [N] pixels of the truth and of the prediction. None where there is no such sample.
+    """
+    empty = targets == 0
+    rejected = answers == 0
+    n_acc = float(rejected[empty].mean()) if empty.any() else None
+    return n_acc, float((~rejected[~empty]).mean()) if not empty.all() else None
 
 
 def bootstrap(
-    metric: Callable[[Counts, Counts], float],
-    intersections: Counts,
-    unions: Counts,
-    *,
-    resamples: int = 2_000,
-    seed: int = 0,
+    metric: Metric, intersections: Counts, unions: Counts, *, resamples: int = RESAMPLES, seed: int = 0
 ) -> Interval:
     """`metric` with the interval that resampling the samples with replacement gives; the same for the same seed."""
-    n = len(intersections)
+    drawn = [metric(intersections, unions, weights) for weights in _resampled(len(unions), resamples, seed)]
+    return _interval(metric(intersections, unions), drawn)
+
+
+def paired_bootstrap(
+    metric: Metric,
+    first: tuple[Counts, Counts],
+    second: tuple[Counts, Counts],
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Interval:
+    """How much higher `metric` is for `second` than for `first`, (intersections, unions) of the same samples each.
+
+    Every resample takes the same samples of both, so what is hard for both cancels out. Raises ValueError where they
+    are not as many.
+    """
+    if len(first[1]) != len(second[1]):
+        raise ValueError(f"{len(first[1])} samples cannot be paired with {len(second[1])}")
+    drawn = [
+        metric(*second, weights) - metric(*first, weights) for weights in _resampled(len(first[1]), resamples, seed)
+    ]
+    return _interval(metric(*second) - metric(*first), drawn)
+
+
+def _resampled(n: int, resamples: int, seed: int) -> Iterator[Shares]:
+    """[B, N] a step: how often each of the N samples was drawn. Steps are small, so memory is the same for any N."""
     rng = np.random.default_rng(seed)
-    picks = (rng.integers(0, n, n) for _ in range(resamples))
-    low, high = np.percentile([metric(intersections[pick], unions[pick]) for pick in picks], [2.5, 97.5])
-    return Interval(metric(intersections, unions), float(low), float(high))
+    step = max(_DRAWS // n, 1)
+    for done in range(0, resamples, step):
+        rows = min(step, resamples - done)
+        picks = rng.integers(0, n, (rows, n)) + n * np.arange(rows)[:, None]
+        yield np.bincount(picks.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
+
+
+def _interval(value: Shares, drawn: list[Shares]) -> Interval:
+    low, high = np.percentile(np.concatenate(drawn), [2.5, 97.5])
+    return Interval(float(value), float(low), float(high))

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dtwinseger.evaluation.metrics import IGNORED, bootstrap, ciou, giou, ious, pixel_counts
+from dtwinseger.evaluation.metrics import (
+    bootstrap,
+    ciou,
+    giou,
+    ious,
+    paired_bootstrap,
+    pixel_counts,
+    precision,
+    rejection,
+)
 
 
 def _counts(*values: int) -> NDArray[np.int64]:
@@ -13,20 +22,20 @@ def _counts(*values: int) -> NDArray[np.int64]:
 
 def test_pixels_are_counted_in_intersection_and_union() -> None:
     prediction = np.array([[1, 1, 0], [0, 1, 0]], dtype=bool)
-    truth = np.array([[1, 0, 0], [0, 1, 1]], dtype=np.uint8)
+    truth = np.array([[1, 0, 0], [0, 1, 1]], dtype=bool)
     assert pixel_counts(prediction, truth) == (2, 4)
-    assert pixel_counts(prediction, truth.astype(bool)) == (2, 4)
 
 
 def test_ignored_pixels_leave_both_counts() -> None:
     prediction = np.array([[1, 1, 1, 0]], dtype=bool)
-    truth = np.array([[1, IGNORED, 0, IGNORED]], dtype=np.uint8)
-    assert pixel_counts(prediction, truth) == (1, 2)
+    truth = np.array([[1, 0, 0, 0]], dtype=bool)
+    ignored = np.array([[0, 1, 0, 1]], dtype=bool)
+    assert pixel_counts(prediction, truth, ignored) == (1, 2)
 
 
 def test_masks_at_different_resolutions_are_refused() -> None:
     with pytest.raises(ValueError, match="at one resolution"):
-        pixel_counts(np.zeros((2, 2), dtype=bool), np.zeros((4, 4), dtype=np.uint8))
+        pixel_counts(np.zeros((2, 2), dtype=bool), np.zeros((4, 4), dtype=bool))
 
 
 def test_giou_is_the_mean_and_ciou_the_ratio_of_sums() -> None:
@@ -58,6 +67,41 @@ def test_the_interval_holds_the_value_and_repeats_for_a_seed() -> None:
     assert first != bootstrap(giou, intersections, unions, seed=2)
     # The standard error of a mean of uniform shares is 0.289 / sqrt(200); the interval spans 2 x 1.96 of it.
     assert first.high - first.low == pytest.approx(2 * 1.96 * 0.289 / 200**0.5, rel=0.15)
+
+
+def test_the_bootstrap_is_what_resampling_one_by_one_gives() -> None:
+    rng = np.random.default_rng(5)
+    unions = rng.integers(0, 100, 37)
+    intersections = rng.integers(0, unions + 1)
+    for metric in (giou, ciou):
+        drawer = np.random.default_rng(3)
+        picks = [drawer.integers(0, 37, 37) for _ in range(500)]
+        low, high = np.percentile([metric(intersections[pick], unions[pick]) for pick in picks], [2.5, 97.5])
+        found = bootstrap(metric, intersections, unions, resamples=500, seed=3)
+        assert (found.low, found.high) == (pytest.approx(low, abs=1e-12), pytest.approx(high, abs=1e-12))
+
+
+def test_a_paired_difference_is_sharper_than_the_intervals_of_both() -> None:
+    rng = np.random.default_rng(6)
+    unions = np.full(200, 100)
+    worse = rng.integers(0, 90, 200)
+    better = worse + 5  # hard samples are hard for both
+    difference = paired_bootstrap(giou, (worse, unions), (better, unions))
+    assert difference.value == pytest.approx(0.05, abs=1e-6)
+    assert difference.low == pytest.approx(0.05, abs=1e-6)
+    assert bootstrap(giou, worse, unions).high > bootstrap(giou, better, unions).low
+    with pytest.raises(ValueError, match="cannot be paired"):
+        paired_bootstrap(giou, (worse, unions), (better[:9], unions[:9]))
+
+
+def test_precision_counts_samples_at_the_threshold_too() -> None:
+    assert precision(_counts(10, 60, 90), _counts(100, 100, 100), [0.5, 0.59, 0.9, 0.95]) == [2 / 3, 2 / 3, 0.0, 0.0]
+
+
+def test_rejections_are_judged_apart_for_samples_with_and_without_a_target() -> None:
+    assert rejection(_counts(0, 0, 9, 9, 9), _counts(0, 5, 5, 0, 5)) == (0.5, pytest.approx(2 / 3))
+    assert rejection(_counts(9), _counts(1)) == (None, 1.0)
+    assert rejection(_counts(0), _counts(1)) == (0.0, None)
 
 
 def test_the_interval_of_samples_that_agree_has_no_width() -> None:
