@@ -1,4 +1,4 @@
-"""The command line: `dtwinseger segment | ask | twin | doctor | key`. An error is one line on stderr and exit code 1.
+"""The command line, `dtwinseger segment | ask | twin | doctor | key | eval`. An error is one line on stderr, exit code 1.
 
 A gateway that asks for a key is sent the one in DTWINSEGER_API_KEY; there is no option, which other users would see.
 """
@@ -20,6 +20,7 @@ from dtwinseger.api import ExportFormat, SegmentResult
 from dtwinseger.client import API_KEY_VARIABLE, DEFAULT_URL, Client
 from dtwinseger.console import print_result, print_twin, watching
 from dtwinseger.doctor import examine
+from dtwinseger.evaluation.cli import app as evaluation
 from dtwinseger.problems import Problem
 
 app = typer.Typer(
@@ -28,6 +29,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(evaluation, name="eval")
 
 Url = Annotated[str, typer.Option(envvar="DTWINSEGER_URL", help="Where the gateway is.")]
 Output = Annotated[Path | None, typer.Option("-o", "--output", help="Save the overlay here, as PNG.")]

@@ -1,28 +1,36 @@
 """Two systems on the same samples: by how much their metrics differ, with a paired bootstrap's interval."""
 
-from dataclasses import dataclass
-
 import numpy as np
+from pydantic import BaseModel, ConfigDict
 
-from dtwinseger.evaluation.metrics import Interval, paired_bootstrap
+from dtwinseger.evaluation.metrics import paired_bootstrap
 from dtwinseger.evaluation.samples import DatasetError
 from dtwinseger.evaluation.scoring import Scores
 from dtwinseger.evaluation.summary import counted, metrics, splits
 from dtwinseger.evaluation.variants import Definition
 
 
-@dataclass(frozen=True)
-class Difference:
-    """How much higher the second system's metrics are than the first's, over so many samples."""
+class Difference(BaseModel):
+    """How much higher the second system's gIoU and cIoU are than the first's, as fractions, with 95 % intervals."""
 
-    split: str
+    model_config = ConfigDict(frozen=True)
+
     samples: int
-    giou: Interval
-    ciou: Interval
+    giou: float
+    ciou: float
+    giou_ci95: tuple[float, float]
+    ciou_ci95: tuple[float, float]
 
 
-def compare(first: Scores, second: Scores, definition: Definition) -> list[Difference]:
-    """The difference over all samples, then over each split. Both scores are of the same samples in the same order.
+class Comparison(Difference):
+    """The difference over all samples, and over each split."""
+
+    splits: dict[str, Difference]
+    metric_variants: tuple[str, ...] | None = None  # how this differs from LISA's definition
+
+
+def compare(first: Scores, second: Scores, definition: Definition) -> Comparison:
+    """The difference over all samples and over each split. Both scores are of the same samples in the same order.
 
     Raises DatasetError where no sample is left to count, ValueError where the samples differ.
     """
@@ -33,16 +41,24 @@ def compare(first: Scores, second: Scores, definition: Definition) -> list[Diffe
     first, second = first.at(kept), second.at(kept)
     if not first.samples:
         raise DatasetError("no sample is left to compare")
-    everything = np.ones(len(kept), dtype=np.bool_)
-    return [
-        _difference(name, first.at(members), second.at(members), definition)
-        for name, members in [("all", everything), *splits(first)]
-    ]
+    return Comparison(
+        **_difference(first, second, definition).model_dump(),
+        splits={
+            name: _difference(first.at(members), second.at(members), definition) for name, members in splits(first)
+        },
+        metric_variants=definition.names,
+    )
 
 
-def _difference(name: str, first: Scores, second: Scores, definition: Definition) -> Difference:
-    giou, ciou = (
+def _difference(first: Scores, second: Scores, definition: Definition) -> Difference:
+    mean, cumulative = (
         paired_bootstrap(metric, (first.intersections, first.unions), (second.intersections, second.unions))
         for metric in metrics(definition)
     )
-    return Difference(split=name, samples=len(first.samples), giou=giou, ciou=ciou)
+    return Difference(
+        samples=len(first.samples),
+        giou=mean.value,
+        ciou=cumulative.value,
+        giou_ci95=(mean.low, mean.high),
+        ciou_ci95=(cumulative.low, cumulative.high),
+    )

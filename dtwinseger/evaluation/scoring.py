@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dtwinseger.evaluation.metrics import Counts, Pixels, pixel_counts
 from dtwinseger.evaluation.predictions import Place, PredictionError, index, read_at
 from dtwinseger.evaluation.samples import Sample, Truth, no_pixels
-from dtwinseger.evaluation.variants import LISA, Definition
+from dtwinseger.evaluation.variants import LISA, Definition, Variant
 
 CHUNK = 32  # samples that a process takes at a time
 WORTH_A_PROCESS = 400  # samples; a process takes about a second to start
@@ -128,9 +128,9 @@ def _counts(sample: Sample, place: Place | None, predictions: Path, definition: 
 def _counted(truth: Truth, definition: Definition) -> tuple[Pixels, Pixels]:
     """Target and ignored pixels as the definition has them."""
     target, ignore = truth.target, truth.ignore
-    if definition.overlaps_lost:
+    if definition.has(Variant.OVERLAPS_LOST):
         target = target & ~truth.twice
-    if definition.ignored_as_target:
+    if definition.has(Variant.IGNORED_AS_TARGET):
         return target | ignore, no_pixels(truth.size)
     return target, ignore
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from dtwinseger.evaluation.metrics import Metric, bootstrap_all, ciou, giou, precision, rejection
 from dtwinseger.evaluation.samples import DatasetError, Sample
 from dtwinseger.evaluation.scoring import Scores
-from dtwinseger.evaluation.variants import FIRST, SAMPLER_RANKS, Definition
+from dtwinseger.evaluation.variants import FIRST, SAMPLER_RANKS, Definition, Variant
 
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 # A target is small below, and large from, these shares of its image. ReasonSeg's images differ too much in size for
@@ -57,7 +57,7 @@ def summarise(scores: Scores, definition: Definition) -> Summary:
     return Summary(
         **found.model_dump(),
         splits={name: _figures(scores.at(members), definition) for name, members in splits(scores)},
-        metric_variants=definition.variants or None,
+        metric_variants=definition.names,
         precision=dict(zip(map(str, THRESHOLDS), at_threshold, strict=True)) if dataset in REFERRING else None,
         n_acc=n_acc,
         t_acc=t_acc,
@@ -66,22 +66,22 @@ def summarise(scores: Scores, definition: Definition) -> Summary:
 
 def metrics(definition: Definition) -> tuple[Metric, Metric]:
     """gIoU and cIoU as the definition has them."""
-    return partial(giou, empty=0.0) if definition.empty_zero else giou, ciou
+    return partial(giou, empty=0.0) if definition.has(Variant.EMPTY_ZERO) else giou, ciou
 
 
 def counted(scores: Scores, definition: Definition) -> NDArray[np.intp]:
     """Which samples count, by index; one that counts twice comes twice."""
     keep = np.ones(len(scores.samples), dtype=np.bool_)
-    if definition.first_100:
+    if definition.has(Variant.FIRST_100):
         keep[FIRST:] = False
-    if definition.one_per_instance:
+    if definition.has(Variant.ONE_PER_INSTANCE):
         keep &= _first_of_each(scores.samples)
-    if definition.missing_skipped:
+    if definition.has(Variant.MISSING_SKIPPED):
         keep &= ~scores.missing
-    if definition.empty_dropped:
+    if definition.has(Variant.EMPTY_DROPPED):
         keep &= scores.unions != 0
     chosen = np.flatnonzero(keep)
-    if definition.sampler_padded and len(chosen):
+    if definition.has(Variant.SAMPLER_PADDED) and len(chosen):
         chosen = np.resize(chosen, -(-len(chosen) // SAMPLER_RANKS) * SAMPLER_RANKS)
     return chosen
 

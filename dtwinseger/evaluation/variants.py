@@ -1,47 +1,43 @@
 """How other repositories count, so that their numbers can be reproduced. The default is LISA's definition."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Literal
+from dataclasses import dataclass
+from enum import StrEnum
 
-Variant = Literal[
-    "empty-zero",
-    "empty-dropped",
-    "ignored-as-target",
-    "missing-skipped",
-    "overlaps-lost",
-    "sampler-padded",
-    "first-100",
-    "one-per-instance",
-]
 SAMPLER_RANKS = 8  # GPUs over which torch's DistributedSampler deals the samples, the first ones again to fill up
 FIRST = 100
 
 
+class Variant(StrEnum):
+    """A departure from LISA's definition, and who makes it."""
+
+    EMPTY_ZERO = "empty-zero"  # an empty answer to an empty truth has IoU 0, not 1 (VisionReasoner)
+    EMPTY_DROPPED = "empty-dropped"  # such a sample counts nowhere (Seg-Zero)
+    IGNORED_AS_TARGET = "ignored-as-target"  # ignored pixels belong to the target (Seg-Zero)
+    MISSING_SKIPPED = "missing-skipped"  # samples without a prediction count nowhere (Sa2VA)
+    OVERLAPS_LOST = "overlaps-lost"  # where parts of an annotation overlap is background (LISA's dataset.py)
+    SAMPLER_PADDED = "sampler-padded"  # the first samples count again until SAMPLER_RANKS divide their number
+    FIRST_100 = "first-100"  # only the first FIRST samples (LLM-Seg)
+    ONE_PER_INSTANCE = "one-per-instance"  # only the first expression of each reference (RefCOCO, some)
+
+
 @dataclass(frozen=True)
 class Definition:
-    """What is counted. Without any of these, LISA's gIoU and cIoU, where a missing prediction is an empty one."""
+    """What is counted. Without variants LISA's gIoU and cIoU, where a missing prediction is an empty one."""
 
-    empty_zero: bool = False  # an empty answer to an empty truth has IoU 0, not 1 (VisionReasoner)
-    empty_dropped: bool = False  # such a sample counts nowhere (Seg-Zero)
-    ignored_as_target: bool = False  # ignored pixels belong to the target (Seg-Zero)
-    missing_skipped: bool = False  # samples without a prediction count nowhere (Sa2VA)
-    overlaps_lost: bool = False  # where parts of an annotation overlap is background (LISA's dataset.py)
-    sampler_padded: bool = False  # the first samples count twice until SAMPLER_RANKS divide their number
-    first_100: bool = False  # only the first FIRST samples (LLM-Seg)
-    one_per_instance: bool = False  # only the first expression of each reference (RefCOCO, some)
+    variants: frozenset[Variant] = frozenset()
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where two variants exclude each other."""
+        if {Variant.EMPTY_ZERO, Variant.EMPTY_DROPPED} <= self.variants:
+            raise ValueError("empty-zero and empty-dropped exclude each other")
+
+    def has(self, variant: Variant) -> bool:
+        return variant in self.variants
 
     @property
-    def variants(self) -> tuple[str, ...]:
-        """The names of the variants that differ from LISA's definition, as `define` takes them."""
-        return tuple(field.name.replace("_", "-") for field in fields(self) if getattr(self, field.name))
+    def names(self) -> tuple[str, ...] | None:
+        """The variants in the order of their list; None for LISA's definition itself."""
+        return tuple(variant.value for variant in Variant if variant in self.variants) or None
 
 
 LISA = Definition()
-
-
-def define(variants: Sequence[Variant]) -> Definition:
-    """The definition with these variants. Raises ValueError where two exclude each other."""
-    if {"empty-zero", "empty-dropped"} <= set(variants):
-        raise ValueError("empty-zero and empty-dropped exclude each other")
-    return Definition(**{name.replace("-", "_"): True for name in variants})
