@@ -48,6 +48,8 @@ def load(root: Path, split: str) -> list[Sample]:
     images, questions = _folders(root, split)
     photographs = {path.stem: path for path in sorted(images.glob("*.jpg"))}
     annotations = {path.stem: path for path in sorted(questions.glob("*.json"))}
+    if not photographs and not annotations:
+        raise DatasetError(f"{images}: no ReasonSeg here: the folder has no *.jpg with a *.json")
     _refuse_alone(photographs, annotations, questions, "JSON")
     _refuse_alone(annotations, photographs, images, "photograph")
     return [_sample(photographs[stem], path, split) for stem, path in annotations.items()]
@@ -106,5 +108,3 @@ def _refuse_alone(those: dict[str, Path], others: dict[str, Path], folder: Path,
         raise DatasetError(
             f"{folder}: half a data set: {len(alone)} of {len(those)} have no {what} here, {alone[0]} the first"
         )
-    if not those:
-        raise DatasetError(f"{folder}: no ReasonSeg here: the folder has no *.jpg with a *.json")
