@@ -44,7 +44,7 @@ def check(
         problems.append(f"{images:,} of {published:,} images")
     empty, broken = _examine(progress(samples))
     if broken:
-        problems.append(f"{len(broken):,} cannot be scored: {broken[0]}")
+        problems.append(f"{len(broken):,} missing or broken: {broken[0]}")
     return SplitReport(split, len(samples), images, empty, published, tuple(problems))
 
 

@@ -31,7 +31,7 @@ class _Named(BaseModel):
     sample_id: Annotated[str, Field(min_length=1)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where in the file a prediction stands: its line, from 1, and its bytes."""
 

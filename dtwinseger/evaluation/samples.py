@@ -37,7 +37,7 @@ class Truth:
         return height, width
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Facets:
     """What results are split by. None where the data set does not say."""
 
@@ -50,7 +50,7 @@ class Facets:
     instance: str | None = None  # what the query refers to, where several queries refer to it
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One query about one image.
 
