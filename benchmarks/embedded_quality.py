@@ -14,13 +14,14 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.samples import KINDS, Sample, samples
+from benchmarks.samples import Sample, samples
 from benchmarks.target import Target, machine, target
 from dtwinseger.api import ReasonRequest, ReasonResponse
 from dtwinseger.client import Client
 from dtwinseger.evaluation.metrics import Interval, bootstrap, ciou, giou, pixel_counts
 from dtwinseger.problems import Problem
 from dtwinseger.twin import DigitalTwin, Mask
+from training.scenes.export import KINDS
 
 MATCH_IOU = 0.5
 MAX_REASON_S = 120.0

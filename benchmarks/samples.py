@@ -10,14 +10,12 @@ from PIL import Image
 
 from dtwinseger.twin import TwinRow
 from training.scenes import Scene, render_scene
-from training.scenes.export import FIRST_SEED, KINDS, queries
+from training.scenes.export import FIRST_SEED, queries
 from training.scenes.queries import Query
 from training.scenes.things import rows, take_apart
 from training.scenes.twins import true_twin
 
 SIDE = 512  # pixels
-
-__all__ = ["KINDS", "Sample", "samples"]
 
 
 @dataclass(frozen=True, eq=False)

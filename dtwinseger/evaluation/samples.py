@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
+from dtwinseger.evaluation.metrics import Pixels
 
-Pixels = NDArray[np.bool_]
+SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 
 
 class DatasetError(Exception):

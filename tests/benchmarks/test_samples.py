@@ -5,8 +5,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from benchmarks.samples import KINDS, Sample, samples
+from benchmarks.samples import Sample, samples
 from dtwinseger.twin import Mask
+from training.scenes.export import KINDS
 
 
 @pytest.fixture(scope="module")

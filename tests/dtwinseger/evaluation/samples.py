@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dtwinseger.evaluation.metrics import Pixels
 from dtwinseger.evaluation.predictions import Prediction, write
-from dtwinseger.evaluation.samples import Facets, Pixels, Sample, Truth, no_pixels
+from dtwinseger.evaluation.samples import Facets, Sample, Truth, no_pixels
 from dtwinseger.twin import Mask
 
 SIZE = (10, 10)
