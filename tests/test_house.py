@@ -57,7 +57,7 @@ def loaded_by(module: str) -> set[str]:
 
 
 def test_the_client_does_not_load_the_services_libraries() -> None:
-    assert not loaded_by("dtwinseger.cli") & {"fastapi", "torch", "redis", "openai", "structlog"}
+    assert not loaded_by("dtwinseger.cli") & {"cv2", "fastapi", "torch", "redis", "openai", "structlog"}
 
 
 def test_semantics_without_owlv2_does_not_load_torch() -> None:

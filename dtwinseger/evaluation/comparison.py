@@ -51,10 +51,8 @@ def compare(first: Scores, second: Scores, definition: Definition) -> Comparison
 
 
 def _difference(first: Scores, second: Scores, definition: Definition) -> Difference:
-    mean, cumulative = (
-        paired_bootstrap(metric, (first.intersections, first.unions), (second.intersections, second.unions))
-        for metric in metrics(definition)
-    )
+    one, other = (first.intersections, first.unions), (second.intersections, second.unions)
+    mean, cumulative = (paired_bootstrap(metric, one, other, first.images) for metric in metrics(definition))
     return Difference(
         samples=len(first.samples),
         giou=mean.value,

@@ -97,11 +97,21 @@ def bootstrap(
 
 
 def bootstrap_all(
-    metrics: Sequence[Metric], intersections: Counts, unions: Counts, *, resamples: int = RESAMPLES, seed: int = 0
+    metrics: Sequence[Metric],
+    intersections: Counts,
+    unions: Counts,
+    groups: Counts | None = None,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> list[Interval]:
-    """What `bootstrap` gives for each of `metrics`, over the same resamples, which cost most of the time."""
+    """What `bootstrap` gives for each of `metrics`, over the same resamples, which cost most of the time.
+
+    groups: [N], from 0: samples of one number, such as the queries of an image, are drawn together, for what is hard
+    in one is hard in the others. None: each sample by itself.
+    """
     drawn: list[list[Shares]] = [[] for _ in metrics]
-    for weights in _resampled(len(unions), resamples, seed):
+    for weights in _resampled(len(unions), groups, resamples, seed):
         for values, metric in zip(drawn, metrics, strict=True):
             values.append(metric(intersections, unions, weights))
     return [_interval(metric(intersections, unions), values) for values, metric in zip(drawn, metrics, strict=True)]
@@ -111,33 +121,39 @@ def paired_bootstrap(
     metric: Metric,
     first: tuple[Counts, Counts],
     second: tuple[Counts, Counts],
+    groups: Counts | None = None,
     *,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Interval:
     """How much higher `metric` is for `second` than for `first`, (intersections, unions) of the same samples each.
 
-    Every resample takes the same samples of both, so what is hard for both cancels out. Raises ValueError where they
-    are not as many.
+    Every resample takes the same samples of both, so what is hard for both cancels out; `groups` as in `bootstrap_all`.
+    Raises ValueError where they are not as many.
     """
     if len(first[1]) != len(second[1]):
         raise ValueError(f"{len(first[1])} samples cannot be paired with {len(second[1])}")
     drawn = [
-        metric(*second, weights) - metric(*first, weights) for weights in _resampled(len(first[1]), resamples, seed)
+        metric(*second, weights) - metric(*first, weights)
+        for weights in _resampled(len(first[1]), groups, resamples, seed)
     ]
     return _interval(metric(*second) - metric(*first), drawn)
 
 
-def _resampled(n: int, resamples: int, seed: int) -> Iterator[Shares]:
+def _resampled(n: int, groups: Counts | None, resamples: int, seed: int) -> Iterator[Shares]:
     """[B, N] a step: how often each of the N samples was drawn. Steps are small, so memory is the same for any N."""
     rng = np.random.default_rng(seed)
+    number = n if groups is None else int(groups.max()) + 1
     step = max(_DRAWS // n, 1)
     for done in range(0, resamples, step):
         rows = min(step, resamples - done)
-        picks = rng.integers(0, n, (rows, n)) + n * np.arange(rows)[:, None]
-        yield np.bincount(picks.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
+        picks = rng.integers(0, number, (rows, number)) + number * np.arange(rows)[:, None]
+        times = np.bincount(picks.ravel(), minlength=rows * number).reshape(rows, number).astype(np.float64)
+        yield times if groups is None else times[:, groups]
 
 
 def _interval(value: Shares, drawn: list[Shares]) -> Interval:
-    low, high = np.percentile(np.concatenate(drawn), [2.5, 97.5])
+    bounds = np.percentile(np.concatenate(drawn), [2.5, 97.5])
+    # Sums in another order differ in the last bit: samples that all agree have an interval without width.
+    low, high = np.where(np.isclose(bounds, value, rtol=0, atol=1e-12), value, bounds)
     return Interval(float(value), float(low), float(high))

@@ -32,6 +32,12 @@ class Scores:
     answers: Counts  # pixels of the prediction, ignored ones aside
     sizes: Counts  # pixels of the image
 
+    @property
+    def images(self) -> Counts:
+        """[N]: the number of each sample's image, from 0; samples of one image share it."""
+        numbers: dict[Path, int] = {}
+        return np.array([numbers.setdefault(sample.image, len(numbers)) for sample in self.samples], dtype=np.int64)
+
     def at(self, chosen: NDArray[np.intp] | NDArray[np.bool_]) -> "Scores":
         """The scores of the chosen samples, by index (again where it comes again) or by a mask."""
         indices = np.arange(len(self.samples))[chosen]
@@ -102,13 +108,18 @@ def _spread(
 ) -> Iterator[list[tuple[int, ...]]]:
     chunks = [work[start : start + CHUNK] for start in range(0, len(work), CHUNK)]
     if workers is None:
-        workers = min(len(os.sched_getaffinity(0)), len(work) // WORTH_A_PROCESS)
+        workers = min(_cores(), len(work) // WORTH_A_PROCESS)
     if workers < 2:
         yield from map(score_chunk, chunks)
         return
     # A fresh interpreter each: a fork of a process that has threads may hang.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         yield from pool.map(score_chunk, chunks)
+
+
+def _cores() -> int:
+    """The cores that this process may use; all of them where the system does not say."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _score(predictions: Path, definition: Definition, work: Sequence[Work]) -> list[tuple[int, ...]]:

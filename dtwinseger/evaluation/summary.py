@@ -113,7 +113,7 @@ def splits(scores: Scores) -> Iterator[tuple[str, Members]]:
 
 
 def _figures(scores: Scores, definition: Definition) -> Figures:
-    mean, cumulative = bootstrap_all(metrics(definition), scores.intersections, scores.unions)
+    mean, cumulative = bootstrap_all(metrics(definition), scores.intersections, scores.unions, scores.images)
     return Figures(
         samples=len(scores.samples),
         giou=mean.value,

@@ -113,7 +113,7 @@ def _read_refs(path: Path) -> list[_Ref]:
             content = read_json(path)
         else:
             with path.open("rb") as file:
-                content = _Plain(file, encoding="utf-8").load()
+                content = _Plain(file, encoding="utf-8", errors="replace").load()  # bytes of Python 2
         return _Refs.validate_python(content)
     except OSError as error:
         raise DatasetError(f"{path}: {error.strerror or error}") from error

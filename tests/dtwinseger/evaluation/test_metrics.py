@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from dtwinseger.evaluation.metrics import (
     bootstrap,
+    bootstrap_all,
     ciou,
     giou,
     ious,
@@ -79,6 +80,24 @@ def test_the_bootstrap_is_what_resampling_one_by_one_gives() -> None:
         low, high = np.percentile([metric(intersections[pick], unions[pick]) for pick in picks], [2.5, 97.5])
         found = bootstrap(metric, intersections, unions, resamples=500, seed=3)
         assert (found.low, found.high) == (pytest.approx(low, abs=1e-12), pytest.approx(high, abs=1e-12))
+
+
+def test_samples_of_one_image_are_drawn_together() -> None:
+    rng = np.random.default_rng(8)
+    images = np.repeat(np.arange(40), 10)
+    unions = np.full(400, 100)
+    intersections = rng.integers(0, 100, 40)[images]  # all ten queries of an image do alike
+    (apart,) = bootstrap_all([giou], intersections, unions)
+    (together,) = bootstrap_all([giou], intersections, unions, images)
+    assert together.value == apart.value
+    # Forty images say as much as forty samples, not as four hundred.
+    assert together.high - together.low == pytest.approx(10**0.5 * (apart.high - apart.low), rel=0.15)
+
+
+def test_the_interval_of_samples_that_agree_has_no_width_however_many() -> None:
+    for n in (3, 7, 49, 1_000):
+        found = bootstrap(giou, np.full(n, 41), np.full(n, 59))
+        assert found.low == found.value == found.high
 
 
 def test_a_paired_difference_is_sharper_than_the_intervals_of_both() -> None:

@@ -113,6 +113,16 @@ def test_grefcoco_has_several_targets_or_none(tmp_path: Path) -> None:
     assert [int(s.load_truth().target.sum()) for s in samples] == [29, 0, 20]
 
 
+def test_a_refs_file_as_python_2_wrote_it_is_read(tmp_path: Path) -> None:
+    folder = refcoco(tmp_path, [], {11: [rectangle(0, 0, 5, 4)]})
+    (folder / "refs(unc).p").write_bytes(
+        b"(lp0\n(dp1\nS'ref_id'\np2\nL1L\nsS'ann_id'\nI11\nsS'image_id'\nI7\nsS'split'\nS'val'\ns"
+        b"S'sentences'\n(lp3\n(dp4\nS'sent'\nVcaf\xe9\nsS'raw'\nS'caf\\xe9'\nsasa."
+    )
+    (sample,) = load("refcoco", tmp_path, "val")
+    assert (sample.query, sample.facets.instance) == ("café", "1")
+
+
 class _Trap:
     """Makes a pickle that would write a file where it is loaded."""
 
