@@ -7,6 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 TARGET, IGNORED = 1, 255
+OLDEST = (4, 11)  # earlier ones fill past the outline (opencv/opencv#26187): a few pixels of most shapes
+
+if tuple(int(part) for part in cv2.__version__.split(".")[:2]) < OLDEST:
+    raise ImportError(f"OpenCV {cv2.__version__} fills polygons past their outline; 4.11 is the oldest that does not")
 
 Points = NDArray[np.int32]
 

@@ -64,8 +64,10 @@ def _sample(image: Path, path: Path, split: str) -> Sample:
 def _truth(image: Path, path: Path) -> Truth:
     try:
         from dtwinseger.evaluation.datasets.outlines import IGNORED, TARGET, draw
-    except ModuleNotFoundError as error:  # OpenCV comes with an extra
-        raise DatasetError("ReasonSeg's masks are drawn with OpenCV: pip install 'dtwinseger[eval]'") from error
+    except ImportError as error:  # OpenCV comes with an extra
+        raise DatasetError(
+            f"ReasonSeg's masks are drawn with OpenCV: pip install 'dtwinseger[eval]' ({error})"
+        ) from error
     outlines = []
     for number, shape in enumerate(_read(path).drawn):
         if not shape.points:

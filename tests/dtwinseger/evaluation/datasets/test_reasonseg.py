@@ -1,8 +1,10 @@
 """ReasonSeg is read with all its quirks, and its masks are LISA's, pixel by pixel."""
 
 import json
+import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -74,6 +76,21 @@ def test_edges_belong_to_the_outline(tmp_path: Path) -> None:
     expected = np.zeros((20, 30), dtype=bool)
     expected[3:9, 2:7] = True
     assert np.array_equal(_truth(tmp_path).target, expected)
+
+
+def test_the_fill_keeps_within_the_outline(tmp_path: Path) -> None:
+    # Of OpenCV before 4.11 it is 656 pixels.
+    reasonseg(tmp_path, shapes=[shape("target", (-30, 10), (30, 14), (24, 70), (8, 27))], size=(40, 40))
+    assert _truth(tmp_path).target.sum() == 650
+
+
+def test_an_opencv_that_draws_other_pixels_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reasonseg(tmp_path)
+    sample = _one(tmp_path)
+    monkeypatch.delitem(sys.modules, "dtwinseger.evaluation.datasets.outlines", raising=False)
+    monkeypatch.setattr(cv2, "__version__", "4.8.0")
+    with pytest.raises(DatasetError, match=r"dtwinseger\[eval\].*OpenCV 4\.8\.0 fills polygons past their outline"):
+        sample.load_truth()
 
 
 def test_points_are_cut_to_whole_pixels_toward_zero(tmp_path: Path) -> None:
