@@ -1,4 +1,4 @@
-"""The command line, `dtwinseger segment | ask | twin | doctor | key | eval`. An error is one line on stderr, exit code 1.
+"""The command line: `dtwinseger segment | ask | twin | doctor | key | eval`. An error is a line on stderr, exit code 1.
 
 A gateway that asks for a key is sent the one in DTWINSEGER_API_KEY; there is no option, which other users would see.
 """

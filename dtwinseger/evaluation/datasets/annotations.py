@@ -33,7 +33,7 @@ def read_json(path: Path) -> Any:
             raise DatasetError(f"{path}: neither UTF-8 nor cp1252: {error}") from error
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DatasetError(f"{path}: not JSON: {error}") from error
 
 

@@ -144,6 +144,7 @@ def test_the_mask_has_the_size_of_the_image_as_it_is_looked_at(tmp_path: Path) -
     ("content", "words"),
     [
         ("{", "not JSON"),
+        ("[" * 100_000, "not JSON"),
         ("[]", "not an annotation"),
         ('{"text": [], "is_sentence": true, "shapes": []}', "text"),
         ('{"text": "a query", "is_sentence": true, "shapes": []}', "text"),
