@@ -151,11 +151,11 @@ def _print(summary: Summary, title: str) -> None:
     console = Console()
     missing = f"; {summary.missing:,} without a prediction count as empty" if summary.missing else ""
     _print_title(console, f"{title}: {summary.samples:,} samples{missing}", summary.metric_variants)
-    table = Table("split", "n", "missing", "gIoU [95 %]", "cIoU [95 %]", box=box.MARKDOWN)
+    table = Table("split", "n", "gIoU [95 %]", "cIoU [95 %]", box=box.MARKDOWN)
     rows: list[tuple[str, Figures]] = [("all", summary), *summary.splits.items()]
     for name, found in rows:
         giou, ciou = _interval(found.giou, found.giou_ci95), _interval(found.ciou, found.ciou_ci95)
-        table.add_row(name, f"{found.samples:,}", f"{found.missing:,}", giou, ciou)
+        table.add_row(name, f"{found.samples:,}", giou, ciou)
     console.print(table)
     if summary.precision:
         at = ", ".join(f"@{threshold} {share:.4f}" for threshold, share in summary.precision.items())

@@ -50,7 +50,7 @@ def test_the_table_names_the_definition_and_what_was_missing(root: Path, tmp_pat
     assert "2 samples; 1 without a prediction count as empty, by LISA's definition" in _score(root, path).stdout
     done = _score(root, path, "--metric-variant", "missing-skipped", "--metric-variant", "empty-zero")
     assert "reasonseg val: 1 samples, counted with empty-zero, missing-skipped" in done.stdout
-    assert "| all   | 1 | 0       | 0.5000 [0.5000, 0.5000] |" in done.stdout
+    assert "| all   | 1 | 0.5000 [0.5000, 0.5000] |" in done.stdout
 
 
 def test_variants_are_named_in_the_object(root: Path, tmp_path: Path) -> None:
