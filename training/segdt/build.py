@@ -67,6 +67,4 @@ def as_table(output: Output) -> Table:
     table.add_row("written", f"{output.samples:,}")
     for reason, count in output.left_out.most_common():
         table.add_row(f"left out: {reason}", f"{count:,}")
-    for note, count in output.notes.most_common():
-        table.add_row(note, f"{count:,}")
     return table

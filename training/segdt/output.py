@@ -30,7 +30,6 @@ class Made:
     samples: tuple[SegDTSample, ...] = ()
     images: Mapping[str, bytes] = field(default_factory=dict)  # file name -> bytes
     left_out: Mapping[str, int] = field(default_factory=dict)
-    notes: Mapping[str, int] = field(default_factory=dict)  # what else is counted
 
 
 class _Done(BaseModel):
@@ -42,7 +41,6 @@ class _Done(BaseModel):
     end: int
     samples: int
     left_out: dict[str, int]
-    notes: dict[str, int]
 
 
 class Output:
@@ -89,7 +87,6 @@ class Output:
             end=self._end,
             samples=len(made.samples),
             left_out=dict(made.left_out),
-            notes=dict(made.notes),
         )
         _append(self.folder / DONE, record.model_dump_json().encode() + b"\n")
         self._done.append(record)
@@ -102,19 +99,10 @@ class Output:
     @property
     def left_out(self) -> Counter[str]:
         """Reason -> samples that were not made."""
-        return _sum(record.left_out for record in self._done)
-
-    @property
-    def notes(self) -> Counter[str]:
-        """What else was counted."""
-        return _sum(record.notes for record in self._done)
-
-
-def _sum(counts: Any) -> Counter[str]:
-    total: Counter[str] = Counter()
-    for some in counts:
-        total.update(some)
-    return total
+        total: Counter[str] = Counter()
+        for record in self._done:
+            total.update(record.left_out)
+        return total
 
 
 def _begin(path: Path, asked: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from dtwinseger.twin import Granularity, Step, TwinObject
 from training.segdt.build import OF_A_SAMPLE
 from training.segdt.matching import holders, matches
 from training.segdt.output import Made
-from training.segdt.reexpress import NotFoundError, reexpress
+from training.segdt.reexpress import ContradictedError, NotFoundError, Perception, reexpress
 from training.segdt.samples import image_of, sample
 from training.segdt.schema import SegDTProvenance, SegDTSample
 from training.segdt.world import ANNOTATOR, TrueQuery, TrueScene
@@ -23,8 +23,8 @@ PIECE_SHARE = 0.5  # of a perceived mask that lies in a true object, from which 
 
 TARGETS_MISSING = "not all targets were found"
 RELATED_MISSING = "an object that the path refers to was not found"
+CONTRADICTED = "the descriptions lead to another answer"
 NOT_PERCEIVED = "the services could not make the twin"
-MISDESCRIBED = "written, with a target described otherwise than it is"
 
 
 class Perceive(Protocol):
@@ -34,7 +34,7 @@ class Perceive(Protocol):
 
 
 async def make(scene: TrueScene, split: str, perceive: Perceive, threshold: float, one_twin: bool) -> Made:
-    """A sample for each query whose targets, and what its path refers to, were perceived.
+    """A sample for each query whose targets were perceived and whose answer follows from the perceived twin.
 
     threshold: the IoU of a perceived mask with a true one from which they are the same object. one_twin: the twin does
     not depend on the query, so one of each granularity serves all.
@@ -43,51 +43,47 @@ async def make(scene: TrueScene, split: str, perceive: Perceive, threshold: floa
     twins: dict[tuple[str, Granularity], tuple[TwinObject, ...]] = {}
     samples: list[SegDTSample] = []
     left_out: Counter[str] = Counter()
-    notes: Counter[str] = Counter()
     for number, asked in enumerate(scene.queries):
         query = asked.query
         key = ("" if one_twin else query.text, query.granularity)
         try:
             if key not in twins:
                 twins[key] = await perceive.twin(scene.png, query.text, query.granularity)
-            answer, described = _answer(asked, twins[key], threshold)
-        except NotFoundError as error:
-            left_out[str(error)] += 1
-            continue
         except Problem as problem:
             if problem.code not in OF_A_SAMPLE:
                 raise
             left_out[NOT_PERCEIVED] += 1
             continue
-        notes[MISDESCRIBED] += not described
+        answer = _answer(asked, twins[key], threshold)
+        if isinstance(answer, str):
+            left_out[answer] += 1
+            continue
         provenance = SegDTProvenance(annotator=ANNOTATOR, split=split, generator=f"{GENERATOR}:{query.kind}")
         identity = f"{GENERATOR}-{scene.name}-{number}"
         samples.append(sample(identity, image, query.text, query.granularity, twins[key], answer, provenance))
-    return Made(tuple(samples), {scene.file: scene.png} if samples else {}, left_out, +notes)
+    return Made(tuple(samples), {scene.file: scene.png} if samples else {}, left_out)
 
 
 def _answer(
     asked: TrueQuery, objects: Sequence[TwinObject], threshold: float
-) -> tuple[tuple[tuple[Step, ...], tuple[int, ...]], bool]:
-    """The path and indices over the perceived objects, and whether the targets are described as they are.
-
-    Raises NotFoundError, with the reason to count.
-    """
-    query = asked.query
+) -> tuple[tuple[Step, ...], tuple[int, ...]] | str:
+    """The path and indices over the perceived objects, or why there are none."""
     masks, true = [found.mask for found in objects], [found.mask for found in asked.objects]
     pairs = matches(true, masks, threshold)
-    found = {asked.objects[a].index: objects[b].index for a, b in pairs.items()}
-    if set(query.indices) - set(found):
-        raise NotFoundError(TARGETS_MISSING)
-    held = {
-        objects[at].index: found[asked.objects[holder].index]
+    same = {asked.objects[a].index: objects[b].index for a, b in pairs.items()}
+    if set(asked.query.indices) - set(same):
+        return TARGETS_MISSING
+    pieces = {
+        objects[at].index: same[asked.objects[holder].index]
         for at, holder in enumerate(holders(masks, true, PIECE_SHARE))
         if holder is not None and holder in pairs and at not in pairs.values()
     }
+    seen = Perception(
+        {found.index: found for found in objects}, {found.index: found for found in asked.objects}, same, pieces
+    )
     try:
-        path, indices = reexpress(query.path, objects, found, held)
-    except NotFoundError as error:
-        raise NotFoundError(RELATED_MISSING) from error
-    truly = {there.index: there.semantic for there in asked.objects}
-    said = {here.index: here.semantic for here in objects}
-    return (path, indices), all(said[found[index]] == truly[index] for index in query.indices)
+        return reexpress(asked.query.path, seen)
+    except NotFoundError:
+        return RELATED_MISSING
+    except ContradictedError:
+        return CONTRADICTED

@@ -1,54 +1,66 @@
-"""A path over the true objects of a scene as one over the objects that were perceived in it."""
+"""A path over the true objects of a scene as one over the objects that were perceived in it.
+
+A path says of an object only what the twin says: where a description came out wrong, a decision restates the wrong
+one, and where the answer no longer follows from the descriptions there is no path. A model that learned from such a
+sample would learn to see what it does not read.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from dtwinseger.twin import Decision, Step, TwinObject
 
 UNDESCRIBED = "no description"
 
 _NUMBER = re.compile(r"\b(\d+)\b(?: \(([^()]*)\))?")  # an object's index, and what the twin calls the object
+_EMPTY = frozenset(("a", "an", "the", "is", "are", "of"))  # words that say nothing of an object
 
 
 class NotFoundError(Exception):
     """The path refers to an object that was not perceived."""
 
 
-def reexpress(
-    path: Sequence[Step],
-    objects: Sequence[TwinObject],
-    perceived: Mapping[int, int],
-    holders: Mapping[int, int],
-) -> tuple[tuple[Step, ...], tuple[int, ...]]:
-    """The path over `objects`, the perceived twin with indices 1..N, and the indices that it keeps.
+class ContradictedError(Exception):
+    """The perceived descriptions lead to another answer than the true one."""
 
-    perceived: index in `path` -> index in `objects` of the same object. holders: index of a perceived object that is
-    none of the true ones -> index of the perceived object that it is a piece of. An object that no true one matches is
-    dropped in the first step that decides on it, as a piece, or by its description. A refined semantic is the perceived
-    one: the twin is restated, not corrected. The path ends where nothing is left. Raises NotFoundError where it needs
-    an object that is missing.
+
+@dataclass(frozen=True)
+class Perception:
+    """Which objects were perceived. `objects` is the perceived twin, `true` the true one, both by index.
+
+    same: index of a true object -> index of the perceived one. holders: index of a perceived object that is none of
+    the true ones -> index of the perceived object that it is a piece of.
     """
-    by_index = {found.index: found for found in objects}
-    true = {there: here for here, there in perceived.items()}
-    left = sorted(by_index)
+
+    objects: Mapping[int, TwinObject]
+    true: Mapping[int, TwinObject]
+    same: Mapping[int, int]
+    holders: Mapping[int, int]
+
+
+def reexpress(path: Sequence[Step], seen: Perception) -> tuple[tuple[Step, ...], tuple[int, ...]]:
+    """The path over the perceived twin, and the indices that it keeps.
+
+    An object that no true one matches is dropped in the first step that decides on it, as a piece of another or by its
+    description. A refined semantic is the perceived one. The path ends where nothing is left. Raises NotFoundError
+    where it needs an object that is missing, ContradictedError where a kept object is not described as what it is kept
+    for, or a dropped one as what it is dropped for not being.
+    """
+    true_index = {here: there for there, here in seen.same.items()}
+    left = sorted(seen.objects)
     steps: list[Step] = []
     for step in path:
         said = {decision.index: decision for decision in step.decisions}
-        decisions: list[Decision] = []
+        decisions = []
         for index in left:
-            found = by_index[index]
-            if index not in true:
-                holder = by_index.get(holders.get(index, 0))
-                decisions.append(Decision(index=index, reasoning=_stray(found, holder), keep=False))
-            elif decision := said.get(true[index]):
-                semantic = found.semantic if decision.keep else None
-                words = _renumbered(decision.reasoning, perceived, by_index)
-                decisions.append(Decision(index=index, reasoning=words, keep=decision.keep, semantic=semantic))
-        otherwise = step.otherwise
-        if otherwise is not None:  # one reason for all that the step does not list
-            otherwise = _renumbered(otherwise, perceived, by_index)
-            decisions = [decision for decision in decisions if decision.index in true]
-        criterion = _renumbered(step.criterion, perceived, by_index)
+            if index in true_index:
+                if decision := said.get(true_index[index]):
+                    decisions.append(_decision(decision, index, step.criterion, seen))
+            elif step.otherwise is None:  # else the one reason for dropping the others is its reason too
+                decisions.append(Decision(index=index, reasoning=_stray(index, step.criterion, seen), keep=False))
+        otherwise = None if step.otherwise is None else _renumbered(step.otherwise, seen)
+        criterion = _renumbered(step.criterion, seen)
         steps.append(Step(step=step.step, criterion=criterion, decisions=tuple(decisions), otherwise=otherwise))
         left = steps[-1].kept
         if not left:
@@ -56,24 +68,59 @@ def reexpress(
     return tuple(steps), tuple(left)
 
 
-def name(found: TwinObject) -> str:
+def _decision(decision: Decision, index: int, criterion: str, seen: Perception) -> Decision:
+    found, truth = seen.objects[index], seen.true[decision.index]
+    reasoning = _renumbered(decision.reasoning, seen)
+    if not _supported(decision.reasoning, found, truth):
+        if decision.keep or _described_as(criterion, found):
+            raise ContradictedError(f"object {index}")
+        reasoning = found.semantic or UNDESCRIBED
+    return Decision(
+        index=index, reasoning=reasoning, keep=decision.keep, semantic=found.semantic if decision.keep else None
+    )
+
+
+def _supported(reasoning: str, found: TwinObject, truth: TwinObject) -> bool:
+    """Whether the twin says what is said of the object; of relations and places it does, wherever objects match."""
+    if found.semantic == truth.semantic or _NUMBER.search(reasoning) or reasoning in found.spatial:
+        return True
+    said = _words(reasoning)
+    if said <= _words(found.semantic):
+        return True
+    return found.category == truth.category and not said <= _words(truth.semantic)
+
+
+def _stray(index: int, criterion: str, seen: Perception) -> str:
+    found = seen.objects[index]
+    if holder := seen.objects.get(seen.holders.get(index, 0)):
+        return f"only a piece of {holder.index} ({_name(holder)})"
+    if _described_as(criterion, found):
+        raise ContradictedError(f"object {index}")
+    return found.semantic or UNDESCRIBED
+
+
+def _described_as(criterion: str, found: TwinObject) -> bool:
+    """Whether the description has all words of the criterion, or of one of its alternatives: "is a mug or a bottle"."""
+    words = _words(found.semantic)
+    return any(said and said <= words for said in map(_words, criterion.split(" or ")))
+
+
+def _words(text: str | None) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", (text or "").lower())) - _EMPTY
+
+
+def _name(found: TwinObject) -> str:
     """What relations call the object."""
     return found.category or found.semantic or "object"
 
 
-def _stray(found: TwinObject, holder: TwinObject | None) -> str:
-    if holder is not None:
-        return f"only a piece of {holder.index} ({name(holder)})"
-    return found.semantic or UNDESCRIBED
-
-
-def _renumbered(text: str, perceived: Mapping[int, int], objects: Mapping[int, TwinObject]) -> str:
+def _renumbered(text: str, seen: Perception) -> str:
     """`text` with the indices, and the names that follow them, of the perceived twin."""
 
     def here(match: re.Match[str]) -> str:
-        index = perceived.get(int(match[1]))
+        index = seen.same.get(int(match[1]))
         if index is None:
             raise NotFoundError(f"object {match[1]}")
-        return f"{index} ({name(objects[index])})" if match[2] is not None else str(index)
+        return f"{index} ({_name(seen.objects[index])})" if match[2] is not None else str(index)
 
     return _NUMBER.sub(here, text)
