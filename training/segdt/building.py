@@ -35,7 +35,7 @@ Queries = Annotated[int, typer.Option(min=1, max=50, help="About a scene, at mos
 Size = Annotated[tuple[int, int], typer.Option(help="Height and width of a scene, pixels.")]
 Perception = Annotated[str, typer.Option(help="URL of the perception service.")]
 Semantics = Annotated[str, typer.Option(help="URL of the semantics service.")]
-Options = Annotated[str, typer.Option(help="How to perceive: JSON, as `options` of POST /segment.")]
+Options = Annotated[str, typer.Option(help="JSON: `proposals` and `semantics` as in POST /segment.")]
 Threshold = Annotated[float, typer.Option(min=0.0, max=1.0, help="IoU with the truth from which targets are found.")]
 AtOnce = Annotated[int, typer.Option(min=1, help="Images at work at once.")]
 
@@ -170,9 +170,12 @@ async def _perception_asked(services: Services, how: api.SegmentOptions, thresho
 
 def _options(text: str) -> api.SegmentOptions:
     try:
-        return api.SegmentOptions.model_validate_json(text)
+        options = api.SegmentOptions.model_validate_json(text)
     except ValidationError as error:
         raise BuildError(f"--options: {in_words(error)}") from error
+    if other := options.model_fields_set - {"proposals", "semantics"}:
+        raise BuildError(f"--options: {', '.join(sorted(other))} has no place here; give proposals and semantics")
+    return options
 
 
 def _draft_settings() -> draft.DraftSettings:

@@ -119,10 +119,12 @@ def test_a_url_where_no_service_is_is_told(tmp_path: Path, sight: Eyes) -> None:
     assert "perception at http://127.0.0.1:9 cannot be reached" in nowhere.output
 
 
-def test_options_are_those_of_a_request(tmp_path: Path, sight: Eyes) -> None:
-    wrong = build(tmp_path, sight, "--options", '{"proposals":{"points":3}}')
+@pytest.mark.parametrize("options", ['{"proposals":{"points":3}}', '{"granularity":"part"}', "fast"])
+def test_options_are_those_of_a_request_that_matter_here(tmp_path: Path, sight: Eyes, options: str) -> None:
+    wrong = build(tmp_path, sight, "--options", options)
     assert wrong.exit_code == 1
-    assert "proposals.points" in wrong.output
+    assert "--options: " in wrong.output
+    assert not list(tmp_path.iterdir())
 
 
 def objects_called(*names: str) -> tuple[TwinObject, ...]:
