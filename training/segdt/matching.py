@@ -29,17 +29,6 @@ def matches(true: Sequence[Mask], perceived: Sequence[Mask], threshold: float) -
     return found
 
 
-def holders(perceived: Sequence[Mask], outers: Sequence[Mask], share: float) -> list[int | None]:
-    """For each perceived mask the position of the outer one that holds most of it, at least `share` of its pixels."""
-    if not perceived:
-        return []
-    if not outers:
-        return [None] * len(perceived)
-    inside = coco.iou([m.to_coco() for m in perceived], [m.to_coco() for m in outers], [1] * len(outers))
-    best = inside.argmax(axis=1)
-    return [int(at) if inside[row, at] >= share else None for row, at in enumerate(best)]
-
-
 def covering(masks: Sequence[Pixels], target: Pixels, ignored: Pixels) -> tuple[list[int], float]:
     """The masks whose union fits `target` best, taken one after the other as long as the IoU rises, and that IoU.
 

@@ -11,7 +11,7 @@ from typing import Protocol
 from dtwinseger.problems import Problem
 from dtwinseger.twin import Granularity, Step, TwinObject
 from training.segdt.build import OF_A_SAMPLE
-from training.segdt.matching import holders, matches
+from training.segdt.matching import matches
 from training.segdt.output import Made
 from training.segdt.reexpress import ContradictedError, NotFoundError, Perception, reexpress
 from training.segdt.samples import image_of, sample
@@ -19,7 +19,6 @@ from training.segdt.schema import SegDTProvenance, SegDTSample
 from training.segdt.world import ANNOTATOR, TrueQuery, TrueScene
 
 GENERATOR = "perceived"
-PIECE_SHARE = 0.5  # of a perceived mask that lies in a true object, from which it is a piece of it
 
 TARGETS_MISSING = "not all targets were found"
 RELATED_MISSING = "an object that the path refers to was not found"
@@ -73,14 +72,7 @@ def _answer(
     same = {asked.objects[a].index: objects[b].index for a, b in pairs.items()}
     if set(asked.query.indices) - set(same):
         return TARGETS_MISSING
-    pieces = {
-        objects[at].index: same[asked.objects[holder].index]
-        for at, holder in enumerate(holders(masks, true, PIECE_SHARE))
-        if holder is not None and holder in pairs and at not in pairs.values()
-    }
-    seen = Perception(
-        {found.index: found for found in objects}, {found.index: found for found in asked.objects}, same, pieces
-    )
+    seen = Perception({found.index: found for found in objects}, {found.index: found for found in asked.objects}, same)
     try:
         return reexpress(asked.query.path, seen)
     except NotFoundError:

@@ -29,23 +29,21 @@ class ContradictedError(Exception):
 class Perception:
     """Which objects were perceived. `objects` is the perceived twin, `true` the true one, both by index.
 
-    same: index of a true object -> index of the perceived one. holders: index of a perceived object that is none of
-    the true ones -> index of the perceived object that it is a piece of.
+    same: index of a true object -> index of the perceived one.
     """
 
     objects: Mapping[int, TwinObject]
     true: Mapping[int, TwinObject]
     same: Mapping[int, int]
-    holders: Mapping[int, int]
 
 
 def reexpress(path: Sequence[Step], seen: Perception) -> tuple[tuple[Step, ...], tuple[int, ...]]:
     """The path over the perceived twin, and the indices that it keeps.
 
-    An object that no true one matches is dropped in the first step that decides on it, as a piece of another or by its
-    description. A refined semantic is the perceived one. The path ends where nothing is left. Raises NotFoundError
-    where it needs an object that is missing, ContradictedError where a kept object is not described as what it is kept
-    for, or a dropped one as what it is dropped for not being.
+    An object that no true one matches is dropped in the first step that decides on it: as a piece of one that does,
+    where the twin says that it is inside of that, else by its description. A refined semantic is the perceived one. The
+    path ends where nothing is left. Raises NotFoundError where it needs an object that is missing, ContradictedError
+    where a kept object is not described as what it is kept for, or a dropped one as what it is dropped for not being.
     """
     true_index = {here: there for there, here in seen.same.items()}
     left = sorted(seen.objects)
@@ -92,8 +90,10 @@ def _supported(reasoning: str, found: TwinObject, truth: TwinObject) -> bool:
 
 def _stray(index: int, criterion: str, seen: Perception) -> str:
     found = seen.objects[index]
-    if holder := seen.objects.get(seen.holders.get(index, 0)):
-        return f"only a piece of {holder.index} ({_name(holder)})"
+    wholes = set(seen.same.values())
+    for relation in found.relations:
+        if relation.predicate == "inside" and relation.target in wholes:
+            return f"only a piece of {relation.target} ({_name(seen.objects[relation.target])})"
     if _described_as(criterion, found):
         raise ContradictedError(f"object {index}")
     return found.semantic or UNDESCRIBED

@@ -149,7 +149,7 @@ def step(number: int, criterion: str, *decisions: tuple[int, str, bool], otherwi
 
 def seen(objects: tuple[TwinObject, ...], true: tuple[TwinObject, ...], same: dict[int, int]) -> Perception:
     """The objects as perceived and as they are."""
-    return Perception({o.index: o for o in objects}, {o.index: o for o in true}, same, {})
+    return Perception({o.index: o for o in objects}, {o.index: o for o in true}, same)
 
 
 def test_a_path_speaks_of_the_perceived_objects_under_their_numbers_and_names() -> None:
@@ -178,7 +178,7 @@ def test_a_path_that_needs_what_was_not_perceived_cannot_be_spoken() -> None:
 @pytest.mark.parametrize(
     "names",
     [("hat", "tree"), ("mug", "mug"), ("mug", "tree", "mug")],
-    ids=["a target under another name", "another thing under its name", "a shadow under its name"],
+    ids=["a target under another name", "another thing under its name", "what is none of them under its name"],
 )
 def test_no_path_says_what_the_twin_denies(names: tuple[str, ...]) -> None:
     true = [step(1, "is a mug or a bottle", (1, "a mug", True), (2, "a tree", False))]
