@@ -109,8 +109,9 @@ def _parse(line: bytes) -> tuple[SegDTSample | None, list[str]]:
         return None, [f"not JSON: {error}"]
     if not isinstance(raw, dict):
         return None, [f"not a JSON object but {type(raw).__name__}"]
-    if raw.get("schema", SCHEMA) != SCHEMA:
-        return None, [f"schema: this is version {raw['schema']!r}; version {SCHEMA} is read"]
+    version = raw.get("schema", SCHEMA)
+    if version != SCHEMA or type(version) is not int:  # true and 1.0 are equal to 1
+        return None, [f"schema: this is version {version!r}; version {SCHEMA} is read"]
     missing = ["schema: Field required"] if "schema" not in raw else []
     try:
         sample = SegDTSample.model_validate_json(line, strict=True, by_alias=True, by_name=False)

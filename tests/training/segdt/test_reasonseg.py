@@ -17,6 +17,7 @@ from training.segdt import SegDTSample, read
 from training.segdt.commands import app
 from training.segdt.validate import check
 
+SHARED = Path(__file__).parents[4] / "shared/data"
 HEIGHT, WIDTH = 40, 60
 MUG, HANDLE, DESK = (5, 5, 20, 20), (20, 8, 26, 16), (0, 22, 60, 40)  # x1, y1, x2, y2
 
@@ -85,9 +86,9 @@ def llm(monkeypatch: pytest.MonkeyPatch, *script: Reply) -> Iterator[OpenAIServe
         yield engine
 
 
-def build(folder: Path, root: Path, sight: Eyes) -> Result:
+def build(folder: Path, root: Path, sight: Eyes, *more: str) -> Result:
     urls = ["--perception", sight.url, "--semantics", sight.url]
-    return CliRunner().invoke(app, ["build", "reasonseg", str(folder), "--root", str(root), *urls])
+    return CliRunner().invoke(app, ["build", "reasonseg", str(folder), "--root", str(root), *urls, *more])
 
 
 def built(folder: Path) -> dict[str, SegDTSample]:
@@ -185,3 +186,35 @@ def test_what_is_missing_is_told(tmp_path: Path, sight: Eyes, monkeypatch: pytes
     no_data = build(tmp_path / "out", tmp_path, sight)
     assert no_data.exit_code == 1
     assert "no ReasonSeg here" in no_data.output
+
+
+def recorded(name: str) -> list[Seen]:
+    """What SAM 2 and a VLM made of one of ReasonSeg's photographs."""
+    folder = SHARED / "recorded" / name
+    said = json.loads((folder / "descriptions.json").read_text())
+    seen = []
+    for number, words in said.items():
+        if number != "whole":
+            with Image.open(folder / f"mask_{number}.png") as picture:
+                mask = Mask.encode(np.asarray(picture.convert("L")) > 127)
+            seen.append(Seen(mask, api.Semantics(semantic=words["des"][:500], category="thing")))
+    return seen
+
+
+@pytest.mark.skipif(not (SHARED / "recorded").is_dir(), reason="no recordings in ../shared/data")
+def test_photographs_of_reasonseg_with_recorded_masks_give_samples(
+    tmp_path: Path, sight: Eyes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = SHARED / "reason_seg"
+    for image in sorted((root / "ReasonSeg/val").glob("*.jpg")):
+        sight.show(image.read_bytes(), recorded(image.stem))
+    with llm(monkeypatch, Says(drafted)):
+        done = build(tmp_path, root, sight, "--split", "val")
+    assert done.exit_code == 0, done.output
+    samples = built(tmp_path)
+    told = json.loads((SHARED / "recorded/692198_ac99d18ac5_o/answer.json").read_text())["answer_mask_id"]
+    right = samples["reasonseg-692198_ac99d18ac5_o"]
+    carpet = recorded("692198_ac99d18ac5_o")[int(told[0])].said
+    assert carpet
+    assert [row.semantic for row in right.dt0 if row.index in right.indices] == [carpet.semantic]
+    assert {sample.provenance.generator for sample in samples.values()} <= {"reasonseg:sentence", "reasonseg:phrase"}

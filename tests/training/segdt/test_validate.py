@@ -44,6 +44,7 @@ WRONG = {
     "deep nesting": ("[" * 100_000, "not JSON: "),
     "another version": (spoilt(("schema", 2)), "schema: this is version 2; version 1 is read"),
     "a version that is no number": (spoilt(("schema", "1")), "schema: this is version '1'"),
+    "a version that only equals it": (spoilt(("schema", True)), "schema: this is version True"),
     "no version": (spoilt(("schema", ...)), "schema: Field required"),
     "an unknown field": (spoilt(("colour", "red")), "colour: Extra inputs are not permitted"),
     "an unknown field of an object": (spoilt(("dt0.1.mask", None)), "dt0.1.mask: Extra inputs are not permitted"),
