@@ -39,8 +39,8 @@ def configure_logs(level: str) -> None:
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler])
     for name in _LIBRARIES:
         library = logging.getLogger(name)
+        library.propagate = library.propagate or bool(library.handlers)  # with neither it is switched off
         library.handlers.clear()
-        library.propagate = True
 
 
 def _add_trace_id(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:

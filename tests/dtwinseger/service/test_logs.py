@@ -49,3 +49,17 @@ def test_a_line_of_a_library_is_like_ours_and_has_the_ids() -> None:
     assert [(line["logger"], line["request_id"]) for line in lines] == [("uvicorn.error", "mine"), ("asyncio", "mine")]
     assert lines[0]["event"] == "two\nlines"
     assert "RuntimeError: over" in lines[1]["exception"]
+
+
+@pytest.mark.parametrize(("wanted", "lines"), [(True, 1), (False, 0)])
+def test_an_access_log_that_is_switched_off_stays_off(wanted: bool, lines: int) -> None:
+    code = f"""if True:
+    import logging, uvicorn
+    from dtwinseger.service.logs import configure_logs
+    uvicorn.Config("app", access_log={wanted})
+    configure_logs("info")
+    assert logging.getLogger("uvicorn.access").hasHandlers() is {wanted}, "uvicorn asks this"
+    logging.getLogger("uvicorn.access").info('%s - "%s"', "host", "GET /dt/id")
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert len(done.stderr.splitlines()) == lines
