@@ -391,3 +391,10 @@ class ServiceInfo(Contract):
     models: dict[str, str]  # role -> name and version
     prompts: str = ""  # SHA-256 over the prompts that the service uses
     settings: dict[str, Any] = Field(default_factory=dict)  # what changes results, and nothing secret
+
+
+class GatewayInfo(Contract):
+    """`GET /v1/info` of the gateway: what answers are made with, so that a run of many requests can say it."""
+
+    version: str
+    services: tuple[ServiceInfo, ...]  # perception, semantics, reasoner

@@ -16,7 +16,15 @@ import httpx2
 from PIL import Image
 from pydantic import BaseModel, Field, RootModel, ValidationError
 
-from dtwinseger.api import TIMEOUT_HEADER, AskRequest, ExportFormat, SegmentOptions, SegmentResult, TwinStatus
+from dtwinseger.api import (
+    TIMEOUT_HEADER,
+    AskRequest,
+    ExportFormat,
+    GatewayInfo,
+    SegmentOptions,
+    SegmentResult,
+    TwinStatus,
+)
 from dtwinseger.events import EventReader, Progress
 from dtwinseger.problems import Problem, ProblemCode, in_words
 from dtwinseger.twin import DigitalTwin
@@ -77,6 +85,10 @@ class Client:
     def overlay(self, twin_id: str) -> bytes:
         """The image with the answer marked on it, as a PNG."""
         return self._send("GET", _path(twin_id) + "/overlay.png", headers={"Accept": "image/png"}).content
+
+    def info(self) -> GatewayInfo:
+        """The models, prompts and settings that answers are made with."""
+        return _parse(GatewayInfo, self._send("GET", "/v1/info"))
 
     def delete(self, twin_id: str) -> None:
         """Remove the twin from the store."""
@@ -145,6 +157,10 @@ class AsyncClient:
     async def overlay(self, twin_id: str) -> bytes:
         """See `Client.overlay`."""
         return (await self._send("GET", _path(twin_id) + "/overlay.png", headers={"Accept": "image/png"})).content
+
+    async def info(self) -> GatewayInfo:
+        """See `Client.info`."""
+        return _parse(GatewayInfo, await self._send("GET", "/v1/info"))
 
     async def delete(self, twin_id: str) -> None:
         """See `Client.delete`."""
@@ -238,6 +254,8 @@ def _connection(url: str, timeout: float, api_key: str | None) -> dict[str, Any]
         "base_url": url,
         "headers": headers,
         "timeout": httpx2.Timeout(timeout + GRACE_S, connect=min(timeout, 5.0)),
+        # The caller bounds what is in flight; a pool's bound would make requests wait within their timeout.
+        "limits": httpx2.Limits(max_connections=None, max_keepalive_connections=None),
     }
 
 

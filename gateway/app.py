@@ -8,6 +8,7 @@ import httpx2
 from fastapi import FastAPI, Response
 from starlette.middleware import Middleware
 
+from dtwinseger import __version__, api
 from dtwinseger.problems import Problem
 from dtwinseger.service.admission import Admission
 from dtwinseger.service.app import create_app
@@ -73,6 +74,11 @@ def create() -> FastAPI:
     app.include_router(resources.router(runs))
     app.include_router(signin_routes(keyring))
     describe(app, keys_required=keyring.required)
+
+    @app.get("/v1/info")
+    async def info() -> api.GatewayInfo:
+        """The models, prompts and settings behind the answers."""
+        return api.GatewayInfo(version=__version__, services=tuple(await services.infos()))
 
     @app.get("/", include_in_schema=False)
     async def index() -> Response:
