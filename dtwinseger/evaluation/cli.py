@@ -1,4 +1,4 @@
-"""`dtwinseger eval check | score | compare`. An error is one line on stderr and exit code 1."""
+"""`dtwinseger eval check | score | compare | run | merge | ablate | report`. An error is one line on stderr and exit code 1."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,12 +17,14 @@ from dtwinseger.evaluation.check import PUBLISHED, SplitReport, check
 from dtwinseger.evaluation.comparison import Comparison, Difference, compare
 from dtwinseger.evaluation.datasets import Dataset, load, splits
 from dtwinseger.evaluation.predictions import PredictionError
+from dtwinseger.evaluation.runs import commands
 from dtwinseger.evaluation.samples import DatasetError
 from dtwinseger.evaluation.scoring import Scores, score
 from dtwinseger.evaluation.summary import Figures, Summary, summarise
 from dtwinseger.evaluation.variants import Definition, Variant
 
 app = typer.Typer(help="Evaluation: is a data set complete, how good are predictions.", no_args_is_help=True)
+commands.add_to(app)
 
 DatasetOption = Annotated[Dataset, typer.Option("--dataset", help="Which data set.")]
 Root = Annotated[Path, typer.Option(help="The folder that holds it as its authors lay it out.")]

@@ -1,0 +1,1 @@
+"""Runs as a page and as tables, beside what others have published."""

@@ -1,0 +1,33 @@
+"""The figures of a finished run, with intervals."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dtwinseger.evaluation.metrics import Interval, bootstrap, ciou, giou
+from dtwinseger.evaluation.runs.journal import places
+from dtwinseger.evaluation.runs.record import RESULTS, RunError
+from dtwinseger.evaluation.runs.tally import Tally
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Of all samples of a run; those that failed count as empty predictions."""
+
+    tally: Tally
+    giou: Interval
+    ciou: Interval
+
+
+def figures(folder: Path) -> Figures:
+    """Read a run's results. Raises RunError where it has none."""
+    tally = Tally()
+    pairs = []
+    for place in places(folder / RESULTS):
+        tally.add(place)
+        pairs.append((place.position, place.intersection, place.union))
+    if not pairs:
+        raise RunError(f"{folder / RESULTS}: no results yet")
+    counts = np.array(sorted(pairs), dtype=np.int64)  # [N, 3], by position, so that intervals repeat
+    return Figures(tally, bootstrap(giou, counts[:, 1], counts[:, 2]), bootstrap(ciou, counts[:, 1], counts[:, 2]))
