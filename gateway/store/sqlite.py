@@ -80,9 +80,9 @@ class SqliteStore:
             return [bytes(member) for (member,) in rows]
 
     async def close(self) -> None:
-        if self._connection is not None:
-            await self._connection.close()
-            self._connection = None
+        connection, self._connection = self._connection, None  # one closes it: a second close would wait for ever
+        if connection is not None:
+            await connection.close()
 
     async def _sweep(self, connection: aiosqlite.Connection) -> None:
         """Drop what has expired, now and then: reads pass it over meanwhile."""
@@ -98,7 +98,7 @@ class SqliteStore:
                 if self._connection is None:
                     self._connection = await self._open()
             yield self._connection
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, ValueError) as error:  # ValueError: another call closed it
             await self.close()  # the next call opens the file anew: it may have been replaced
             raise StoreUnavailableError(f"SQLite at {self._path}: {error}") from error
 

@@ -3,9 +3,11 @@
 import asyncio
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -210,3 +212,22 @@ def test_a_file_that_is_no_database_is_unavailable_until_it_is_replaced(tmp_path
 def test_an_unknown_store_is_refused_with_the_forms_that_work(url: str) -> None:
     with pytest.raises(ValueError, match=r"sqlite:///path.*redis://"):
         open_store(url)
+
+
+def test_many_calls_that_a_locked_sqlite_file_fails_all_end(tmp_path: Path) -> None:
+    """Each of them closes the connection; none may wait for a thread that another one has ended."""
+
+    async def crowd() -> list[None | BaseException]:
+        store = open_store(f"sqlite:///{tmp_path}/twins.sqlite")
+        await store.put("key", b"value", 60)
+        with closing(sqlite3.connect(tmp_path / "twins.sqlite", isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            async with asyncio.timeout(20):
+                outcomes = await asyncio.gather(
+                    *(store.put(f"key {n}", b"value", 60) for n in range(8)), return_exceptions=True
+                )
+        await store.put("key", b"value", 60)
+        await store.close()
+        return outcomes
+
+    assert all(isinstance(outcome, StoreUnavailableError) for outcome in asyncio.run(crowd()))
