@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image
 
+from dtwinseger.api import Semantics
 from dtwinseger.evaluation.metrics import Pixels
+from dtwinseger.twin import Mask
 
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 
@@ -50,6 +52,14 @@ class Facets:
 
 
 @dataclass(frozen=True, slots=True)
+class TrueObject:
+    """An object that is known to be in an image: its pixels, and what a perfect VLM would say of it."""
+
+    mask: Mask
+    semantics: Semantics
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One query about one image.
 
@@ -63,6 +73,7 @@ class Sample:
     query: str
     load_truth: Callable[[], Truth]
     facets: Facets
+    load_objects: Callable[[], tuple[TrueObject, ...]] | None = None  # where the data set describes what is there
 
 
 def no_pixels(size: tuple[int, int]) -> Pixels:

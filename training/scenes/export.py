@@ -12,12 +12,12 @@ import numpy as np
 from PIL import Image
 from rich.progress import track
 
-from dtwinseger.evaluation.datasets.scenes import IMAGES, SceneLine, write
+from dtwinseger.evaluation.datasets.scenes import IMAGES, SceneLine, SceneObject, write
 from dtwinseger.twin import Mask
 from training.scenes.queries import Asker, Query
 from training.scenes.render import render_scene
 from training.scenes.things import take_apart
-from training.scenes.twins import true_twin
+from training.scenes.twins import true_semantics, true_twin
 from training.scenes.world import Scene
 
 # The ways to refer to something, in turn: its name, its looks, its place, a relation, a use, and what is not there.
@@ -44,6 +44,7 @@ def lines(folder: Path, seeds: range, size: tuple[int, int], each: int) -> Itera
     for seed in seeds:
         scene = render_scene(seed, width, height)
         name = f"{seed:08d}"
+        seen = tuple(SceneObject(mask=Mask.encode(found.mask), semantics=true_semantics(found)) for found in scene.objects)
         Image.fromarray(scene.image).save(folder / IMAGES / f"{name}.png")
         for k, query in enumerate(queries(scene, each)):
             answer = np.zeros(size, dtype=np.bool_)
@@ -57,6 +58,7 @@ def lines(folder: Path, seeds: range, size: tuple[int, int], each: int) -> Itera
                 granularity=query.granularity,
                 targets=len(query.indices),
                 mask=Mask.encode(answer),
+                objects=seen,
             )
 
 

@@ -10,15 +10,28 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from dtwinseger.api import Semantics
 from dtwinseger.evaluation.datasets.annotations import words
-from dtwinseger.evaluation.samples import DatasetError, Facets, Sample, Truth, no_pixels
+from dtwinseger.evaluation.samples import DatasetError, Facets, Sample, TrueObject, Truth, no_pixels
 from dtwinseger.twin import Granularity, Mask
 
 LINES, IMAGES = "samples.jsonl", "images"
 
 
+class SceneObject(BaseModel):
+    """An object of the scene and its true description."""
+
+    model_config = ConfigDict(frozen=True)
+
+    mask: Mask
+    semantics: Semantics
+
+
 class SceneLine(BaseModel):
-    """A line of `samples.jsonl`. `mask` is the union of the `targets` objects that answer, in the image's pixels."""
+    """A line of `samples.jsonl`. `mask` is the union of the `targets` objects that answer, in the image's pixels.
+
+    `objects` are all that the scene shows; a report asks the reasoner again with what is truly there.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -29,6 +42,7 @@ class SceneLine(BaseModel):
     granularity: Granularity
     targets: Annotated[int, Field(ge=0)]
     mask: Mask
+    objects: tuple[SceneObject, ...] = ()
 
 
 def load(root: Path, split: str) -> list[Sample]:
@@ -68,7 +82,13 @@ def _read(path: Path) -> Iterator[SceneLine]:
 
 def _sample(folder: Path, split: str, line: SceneLine) -> Sample:
     facets = Facets(dataset="scenes", split=split, granularity=line.granularity, kind=line.kind, targets=line.targets)
-    return Sample(line.sample_id, folder / IMAGES / line.image, line.query, partial(_truth, line.mask), facets)
+    image, truth = folder / IMAGES / line.image, partial(_truth, line.mask)
+    objects = partial(_objects, line.objects) if line.objects else None
+    return Sample(line.sample_id, image, line.query, truth, facets, objects)
+
+
+def _objects(described: tuple[SceneObject, ...]) -> tuple[TrueObject, ...]:
+    return tuple(TrueObject(found.mask, found.semantics) for found in described)
 
 
 def _truth(mask: Mask) -> Truth:

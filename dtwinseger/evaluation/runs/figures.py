@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dtwinseger.evaluation.metrics import Interval, bootstrap, ciou, giou
+from dtwinseger.evaluation.metrics import Interval, bootstrap_all, ciou, giou
 from dtwinseger.evaluation.runs.journal import places
 from dtwinseger.evaluation.runs.record import RESULTS, RunError
 from dtwinseger.evaluation.runs.tally import Tally
@@ -30,4 +30,5 @@ def figures(folder: Path) -> Figures:
     if not pairs:
         raise RunError(f"{folder / RESULTS}: no results yet")
     counts = np.array(sorted(pairs), dtype=np.int64)  # [N, 3], by position, so that intervals repeat
-    return Figures(tally, bootstrap(giou, counts[:, 1], counts[:, 2]), bootstrap(ciou, counts[:, 1], counts[:, 2]))
+    mean, cumulative = bootstrap_all([giou, ciou], counts[:, 1], counts[:, 2])
+    return Figures(tally, mean, cumulative)

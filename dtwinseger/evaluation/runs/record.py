@@ -57,10 +57,11 @@ class Manifest(RunModel):
     gateway: GatewayInfo  # models, prompts and settings of the system that answered
     client: str  # version of dtwinseger that asked
     shard: Shard = Shard()
+    root: str = ""  # where the data set was
 
     def differences(self, other: "Manifest") -> list[str]:
-        """What differs, shards aside, in words."""
-        mine, theirs = self.model_dump(exclude={"shard"}), other.model_dump(exclude={"shard"})
+        """What differs, shards and the data set's place aside, in words."""
+        mine, theirs = (manifest.model_dump(exclude={"shard", "root"}) for manifest in (self, other))
         return [f"{name} was {mine[name]} and is {theirs[name]}" for name in mine if mine[name] != theirs[name]]
 
 

@@ -65,6 +65,7 @@ async def run(plan: Plan, options: Mapping[str, Any], out: Path, console: Consol
                 gateway=info,
                 client=__version__,
                 shard=plan.shard,
+                root=str(plan.root.resolve()),
             )
             with Journal(out, manifest, tally) as journal:
                 mine = [(position, samples[position]) for position in plan.shard.span(len(samples))]

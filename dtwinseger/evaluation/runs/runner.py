@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dtwinseger.api import GatewayInfo, SegmentResult, Usage
 from dtwinseger.client import AsyncClient
-from dtwinseger.evaluation.metrics import IGNORED, pixel_counts
+from dtwinseger.evaluation.metrics import pixel_counts
 from dtwinseger.evaluation.runs.journal import Journal
 from dtwinseger.evaluation.runs.record import Failure, Record, RunError, Stopped
 from dtwinseger.evaluation.runs.retries import ATTEMPTS, BROKEN, BUSY, Gate, wait_before
@@ -171,9 +171,7 @@ def _record(sample: Sample, position: int, asked: Asked, twin: DigitalTwin | Non
 
 def counts(prediction: NDArray[np.bool_], truth: Truth) -> tuple[int, int]:
     """Pixels of intersection and union by LISA's definition; prediction: [H, W] bool."""
-    labels = truth.target.astype(np.uint8)
-    labels[truth.ignore] = IGNORED
-    return pixel_counts(prediction, labels)
+    return pixel_counts(prediction, truth.target, truth.ignore)
 
 
 def _size(size: tuple[int, int]) -> str:
