@@ -1,4 +1,7 @@
-"""`dtwinseger eval check | score | compare | run | merge | ablate | report`. An error is one line on stderr and exit code 1."""
+"""`dtwinseger eval check | score | compare`, and beside them run, merge, ablate and report.
+
+An error is one line on stderr and exit code 1.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

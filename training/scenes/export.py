@@ -44,7 +44,9 @@ def lines(folder: Path, seeds: range, size: tuple[int, int], each: int) -> Itera
     for seed in seeds:
         scene = render_scene(seed, width, height)
         name = f"{seed:08d}"
-        seen = tuple(SceneObject(mask=Mask.encode(found.mask), semantics=true_semantics(found)) for found in scene.objects)
+        seen = tuple(
+            SceneObject(mask=Mask.encode(found.mask), semantics=true_semantics(found)) for found in scene.objects
+        )
         Image.fromarray(scene.image).save(folder / IMAGES / f"{name}.png")
         for k, query in enumerate(queries(scene, each)):
             answer = np.zeros(size, dtype=np.bool_)

@@ -23,7 +23,13 @@ RIGHT_IOU = 0.5
 MATCH_IOU = 0.5  # of a proposal and a true object, from which the one is described as the other
 
 Fault = Literal[
-    "right", "request failed", "not proposed", "mis-described", "mis-reasoned", "described or reasoned wrongly", "no twin"
+    "right",
+    "request failed",
+    "not proposed",
+    "mis-described",
+    "mis-reasoned",
+    "described or reasoned wrongly",
+    "no twin",
 ]
 Reasoner = Callable[[str, Sequence[TwinRow]], Sequence[int] | None]  # query, rows -> indices; None where it fails
 
@@ -40,7 +46,8 @@ def best_union(twin: DigitalTwin, truth: Truth) -> tuple[tuple[int, ...], float]
     masks = np.array([item.mask.decode()[counted] for item in twin.objects], dtype=np.bool_)  # [N, P]
     target = truth.target[counted]
     inside, outside = target.copy(), ~target  # pixels that the union does not cover yet
-    hit, extra, chosen = 0, 0, []
+    hit, extra = 0, 0
+    chosen: list[int] = []
     wanted = int(target.sum())
     while len(chosen) < len(masks):
         hits, extras = masks[:, inside].sum(axis=1), masks[:, outside].sum(axis=1)  # [N] each

@@ -67,7 +67,8 @@ REASONSEG = PublishedTable(
         Column("test, long", "test", "long"),
         Column("test", "test"),
     ),
-    _paper("""
+    (
+        *_paper("""
         LISA: 61.3/62.9 48.3/46.3 57.9/59.7 55.6/56.9
         LISA++: 64.2/68.1 49.6/51.1 59.3/61.7 57.0/59.5
         CoReS: 61.8/62.4 49.7/50.2 58.3/59.1 55.9/56.4
@@ -77,8 +78,7 @@ REASONSEG = PublishedTable(
         SegLLM: 57.2/54.3 43.8/42.5 51.9/51.8 50.9/49.5
         DTwinSeger: 65.4/71.1 63.3/69.1 64.7/70.6 64.4/70.2
         DTwinSeger (ft): 73.1/72.4 69.7/70.3 71.6/70.9 70.5/70.6
-    """)
-    + (
+    """),
         Published("SAM 3 Agent + Gemini 2.5 Pro", "as published", _pairs("76.0/- -/- -/- 73.8/-")),
         Published("EVOL-SAM3 (Qwen2.5-VL-7B)", "as published", _pairs("70.7/- -/- -/- 72.5/-")),
         Published("AnchorSeg", "as published", _pairs("67.2/75.15 -/- -/- 67.7/68.1")),

@@ -9,12 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
+import httpx2
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from dtwinseger.client import DEFAULT_URL
 from dtwinseger.evaluation.datasets import Dataset
+from dtwinseger.evaluation.predictions import PredictionError
+from dtwinseger.evaluation.report.tables import markdown
 from dtwinseger.evaluation.runs import ablate as ablation
 from dtwinseger.evaluation.runs.merge import merge as merged
 from dtwinseger.evaluation.runs.options import read_options
@@ -90,14 +93,36 @@ def ablate(
     with one_line_errors():
         plan = Plan(dataset, root, split, url, concurrency, Shard(), limit, timeout, patience, twins)
         rows = asyncio.run(ablation.ablate(plan, folder, out, Console(stderr=True)))
-        table = ablation.markdown(plan, rows)
+        table = markdown(ablation.table(plan, rows))
         (out / "table.md").write_text(table, encoding="utf-8")
         typer.echo(table)
 
 
+def report(
+    folders: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs.")],
+    out: Annotated[Path, typer.Option(help="The page; the Markdown is written beside it.")],
+    root: Annotated[Path | None, typer.Option(help="The data set, where it is not where it was.")] = None,
+    reasoner: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="The reasoner, to ask again with true descriptions where the data set has them."
+        ),
+    ] = None,
+) -> None:
+    """Runs as one self-contained page, beside what others have published, with what failed and why."""
+    from dtwinseger.evaluation.report.analysis import analyse
+    from dtwinseger.evaluation.report.page import write
+
+    with one_line_errors():
+        if len({folder.name for folder in folders}) < len(folders):
+            raise RunError("two runs have folders of one name; a run is shown by it")
+        page, table = write([analyse(folder, root, reasoner) for folder in folders], out)
+        typer.echo(f"{page}\n{table}")
+
+
 def add_to(app: typer.Typer) -> None:
     """Make the commands part of `app`."""
-    for command in (run, merge, ablate):
+    for command in (run, merge, ablate, report):
         app.command()(command)
 
 
@@ -115,7 +140,7 @@ def one_line_errors() -> Iterator[None]:
     except Stopped as error:
         console.print(f"[yellow]stopped[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(STOPPED) from error
-    except (RunError, DatasetError, OSError) as error:
+    except (RunError, DatasetError, PredictionError, OSError, httpx2.HTTPError) as error:
         console.print(f"[red]error[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from error
     except Problem as problem:

@@ -89,7 +89,9 @@ class Journal:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise RunError(f"{self._path}: another run is writing to it; wait for it, or choose another --out") from error
+            raise RunError(
+                f"{self._path}: another run is writing to it; wait for it, or choose another --out"
+            ) from error
 
 
 def places(path: Path) -> Iterator[Place]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from dtwinseger.api import GatewayInfo, Usage
+from dtwinseger.evaluation.datasets import Dataset
 from dtwinseger.evaluation.samples import Sample
 from dtwinseger.problems import ProblemCode
 from dtwinseger.twin import DigitalTwin, Granularity, Index, Mask
@@ -49,7 +50,7 @@ class Manifest(RunModel):
     """What a folder of results holds the answers to. Two runs with equal manifests, shard aside, are one system's."""
 
     schema_version: int = 1
-    dataset: str
+    dataset: Dataset
     split: str
     samples: int  # of the split, after --limit
     sample_ids: str  # SHA-256 over their ids and queries, in order

@@ -27,12 +27,12 @@ class Plan:
     root: Path
     split: str
     url: str
-    concurrency: int = 8  # requests in flight
-    shard: Shard = Shard()
-    limit: int | None = None  # the first samples of the split alone
-    timeout_s: float = 300.0  # of one request
-    patience_s: float = 120.0  # that the gateway may be away
-    keep_twins: bool = True
+    concurrency: int  # requests in flight
+    shard: Shard
+    limit: int | None  # the first samples of the split alone
+    timeout_s: float  # of one request
+    patience_s: float  # that the gateway may be away
+    keep_twins: bool
 
 
 def samples_of(dataset: Dataset, root: Path, split: str, limit: int | None) -> Sequence[Sample]:

@@ -217,7 +217,7 @@ def test_an_unknown_store_is_refused_with_the_forms_that_work(url: str) -> None:
 def test_many_calls_that_a_locked_sqlite_file_fails_all_end(tmp_path: Path) -> None:
     """Each of them closes the connection; none may wait for a thread that another one has ended."""
 
-    async def crowd() -> list[None | BaseException]:
+    async def crowd() -> list[BaseException | None]:
         store = open_store(f"sqlite:///{tmp_path}/twins.sqlite")
         await store.put("key", b"value", 60)
         with closing(sqlite3.connect(tmp_path / "twins.sqlite", isolation_level=None)) as other:

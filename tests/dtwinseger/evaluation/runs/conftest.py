@@ -68,7 +68,22 @@ def evaluate(*arguments: object) -> Result:
 
 def asking(url: object, root: Path, out: Path, *more: object) -> tuple[object, ...]:
     """The arguments of `eval run` on all scenes."""
-    return ("run", "--dataset", "scenes", "--root", root, "--split", "val", "--out", out, "--url", url, "--timeout", 20, *more)
+    return (
+        "run",
+        "--dataset",
+        "scenes",
+        "--root",
+        root,
+        "--split",
+        "val",
+        "--out",
+        out,
+        "--url",
+        url,
+        "--timeout",
+        20,
+        *more,
+    )
 
 
 def records(folder: Path) -> list[Record]:

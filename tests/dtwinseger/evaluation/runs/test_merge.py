@@ -76,7 +76,13 @@ def test_the_jobs_run_and_merge_every_shard(front: Gateway, scenes: Path, tmp_pa
     job = yaml.safe_load((JOBS / "job.yaml").read_text())["spec"]
     container = job["template"]["spec"]["containers"][0]
     assert container["command"] == ["dtwinseger", "eval", "run"]
-    here = {"/data": str(scenes), "/runs": str(tmp_path), "reasonseg-test": "all", "reasonseg": "scenes", "=test": "=val"}
+    here = {
+        "/data": str(scenes),
+        "/runs": str(tmp_path),
+        "reasonseg-test": "all",
+        "reasonseg": "scenes",
+        "=test": "=val",
+    }
     for index in range(job["completions"]):
         arguments = [_there(text.replace("$(JOB_COMPLETION_INDEX)", str(index)), here) for text in container["args"]]
         done = evaluate("run", *arguments, "--url", front.http.base_url)
@@ -104,9 +110,9 @@ def test_an_ablation_is_a_row_for_each_file(front: Gateway, scenes: Path, tmp_pa
     assert done.exit_code == 0, done.stderr
     table = (tmp_path / "runs" / "table.md").read_text()
     assert table in done.stdout
-    assert "| Prompting | direct (`prompting-direct`) | 66.7 [33.3, 100.0] |" in table
+    assert "| **Prompting** | direct (prompting-direct) | 66.7 [33.3, 100.0] |" in table
     assert "| 50.6 / 50.2 |" in table
-    assert "|  | `mine` | 66.7" in table
+    assert "|  | **mine** | 66.7" in table
 
 
 def test_the_papers_ablation_is_made_of_options_that_exist() -> None:

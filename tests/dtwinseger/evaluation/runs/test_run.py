@@ -174,7 +174,11 @@ def test_another_model_ends_the_run(front: Gateway, scenes: Path, tmp_path: Path
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [("granularity: [", "neither YAML nor JSON"), ("mask_format: png", "kept as rle"), ("granulrity: part", "granulrity")],
+    [
+        ("granularity: [", "neither YAML nor JSON"),
+        ("mask_format: png", "kept as rle"),
+        ("granulrity: part", "granulrity"),
+    ],
 )
 def test_options_that_are_none_are_told_in_one_line(text: str, told: str, scenes: Path, tmp_path: Path) -> None:
     options = tmp_path / "options.yaml"
