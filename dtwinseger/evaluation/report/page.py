@@ -81,20 +81,19 @@ def faults(run: Analysis) -> Table:
     """How many answers are right, and in which stage the others failed."""
     total = max(1, run.faults.total())
     rows = [
-        Row((name, f"{count:,}", f"{100 * count / total:.1f} %", EXPLAINED[name]))
+        Row((name, f"{count:,}", f"{100 * count / total:.1f}\u00a0%", EXPLAINED[name]))
         for name, count in sorted(run.faults.items(), key=lambda item: list(EXPLAINED).index(item[0]))
     ]
     note = f"By oracle substitution. A proposal is a true object from a mask IoU of {MATCH_IOU} on."
     if run.ceiling is not None:
-        note += f" Perfect reasoning over these proposals would reach a gIoU of {100 * run.ceiling:.1f}."
+        note += f" Perfect reasoning over the twins would reach a gIoU of {100 * run.ceiling:.1f}."
     return Table("Why answers are wrong", note, ("class", "n", "share", "meaning"), tuple(rows))
 
 
 def time_and_cost(run: Analysis) -> Table:
     """Seconds a sample, by stage, and USD."""
     rows = [Row((part.name, f"{part.median:.2f}", f"{part.p95:.2f}", f"{part.samples:,}")) for part in run.taken]
-    known = run.tally.samples - run.tally.unpriced
-    each = f"; {run.tally.cost_usd / known:.5f} USD a sample" if known else ""
+    each = "" if run.tally.unpriced else f"; {run.tally.cost_usd / run.tally.samples:.5f} USD a sample"
     return Table(
         "Time and cost",
         f"Seconds; stages as they took when they were computed. {run.tally.cost} in all{each}.",

@@ -59,8 +59,10 @@ def run(
     """Ask a running gateway about every sample of a split. Kill it when you like: the same command goes on."""
     with one_line_errors():
         plan = Plan(dataset, root, split, url, concurrency, Shard.parse(shard), limit, timeout, patience, twins)
-        tally = asyncio.run(ask(plan, read_options(options), out, Console(stderr=True)))
-        _tell(tally, out)
+        done = asyncio.run(ask(plan, read_options(options), out, Console(stderr=True)))
+        rate = done.asked / max(done.seconds, 1e-9)
+        typer.echo(f"{done.asked} asked in {done.seconds:.1f} s, {rate:.2f} a second")
+        _tell(done.tally, out)
 
 
 def merge(

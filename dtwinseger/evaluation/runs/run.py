@@ -1,5 +1,6 @@
 """`eval run`: a data set, or a shard of it, through a gateway into a folder."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,8 +45,17 @@ def samples_of(dataset: Dataset, root: Path, split: str, limit: int | None) -> S
     return samples
 
 
-async def run(plan: Plan, options: Mapping[str, Any], out: Path, console: Console) -> Tally:
-    """Ask what `out` does not hold yet; the figures of all that it holds then.
+@dataclass(frozen=True)
+class Done:
+    """A run that ended: the figures of all that its folder holds, and what was asked this time."""
+
+    tally: Tally
+    asked: int
+    seconds: float
+
+
+async def run(plan: Plan, options: Mapping[str, Any], out: Path, console: Console) -> Done:
+    """Ask what `out` does not hold yet.
 
     Raises Problem where the gateway does not answer at the start, RunError where the run cannot go on (Stopped: where
     the same command resumes it), DatasetError, and OSError.
@@ -71,8 +81,9 @@ async def run(plan: Plan, options: Mapping[str, Any], out: Path, console: Consol
                 mine = [(position, samples[position]) for position in plan.shard.span(len(samples))]
                 work = [(position, sample) for position, sample in mine if sample.sample_id not in journal.done]
                 runner = Runner(client, gate, journal, info, options, plan.concurrency, plan.keep_twins)
+                started = time.monotonic()
                 with Shown(console, tally, gate, len(mine), out.name) as shown:
                     await runner.run(work, shown.update)
     finally:
         await gate.close()
-    return tally
+    return Done(tally, len(work), time.monotonic() - started)

@@ -21,6 +21,7 @@ from dtwinseger.twin import DigitalTwin, Mask
 
 BUSY_PATIENCE_S = 600.0  # that one sample waits for a gateway that has too much to do
 FINISHING = 8  # answers that are compared and kept while as many requests as allowed are in flight
+CHOSEN = "llm"  # the role whose model depends on the options: the base, or one of its adapters
 SHOW_EVERY_S = 0.25
 
 
@@ -112,7 +113,7 @@ class Runner:
             twin = await self.client.twin(answer.twin_id)
         except Problem:
             return None  # the answer counts; the report says where a twin is missing
-        if twin.provenance.models != models(self.info):
+        if any(twin.provenance.models.get(role) != name for role, name in models(self.info).items() if role != CHOSEN):
             raise Stopped(f"the models changed: {models(self.info)} became {twin.provenance.models}")
         return twin.model_copy(update={"asked": ()})
 
@@ -149,6 +150,7 @@ def _record(sample: Sample, position: int, asked: Asked, twin: DigitalTwin | Non
             union=union,
             seconds=round(asked.seconds, 3),
             attempts=asked.attempts,
+            usage=Usage(cost_usd=None),  # what was spent before it failed is not told
         )
     mask = Mask.model_validate(answer.mask.model_dump())
     intersection, union = counts(mask.decode(), truth)
