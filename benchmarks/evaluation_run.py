@@ -3,6 +3,8 @@
 `python -m benchmarks.evaluation_run --help`
 """
 
+import asyncio
+import multiprocessing
 import random
 import re
 import signal
@@ -11,26 +13,37 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from benchmarks.staged import gateway, services
 from benchmarks.target import machine
-from dtwinseger.evaluation.datasets.scenes import write
+from dtwinseger import api
+from dtwinseger.evaluation.datasets.scenes import SceneLine, write
 from dtwinseger.evaluation.runs.journal import places
 from dtwinseger.evaluation.runs.record import RESULTS, Record
+from dtwinseger.twin import Answer, DigitalTwin, ImageInfo, Mask, Provenance, build_objects
 from tests.doubles.services import Script
+from tests.doubles.serving import serving
 from training.scenes.export import lines
 
 IN_FLIGHT = 64
 LATENCY_S = 1.0
-SIZE = (256, 256)  # height, width: so small that the gateway's own work does not set the rate
+OBJECTS = 30
+SIZE = (256, 256)  # height, width: so small that neither side's work sets the rate
 Rows = Iterator[tuple[str, str, str]]  # figure, measured, wanted
 
 
@@ -43,7 +56,7 @@ def standing(samples: int, latency_s: float) -> Iterator[tuple[str, Path]]:
         split = folder / "scenes" / "val"
         split.mkdir(parents=True)
         write(split, lines(split, range(1_000, 1_000 + samples), SIZE, 1))
-        settings = {"log_level": "warning", "max_running": str(IN_FLIGHT), "max_queued": "0"}
+        settings = {"log_level": "warning"}
         with services(script) as behind, gateway(behind, f"sqlite:///{folder}/twins.sqlite", **settings) as url:
             yield url, folder
 
@@ -56,27 +69,110 @@ def command(url: str, folder: Path, out: str, *more: str) -> list[str]:
 
 
 def rate(rounds: int) -> Rows:
-    """Of a run of `rounds` times IN_FLIGHT samples, from its first request to its last answer, by its own records."""
+    """Of runs of `rounds` times IN_FLIGHT samples against a double of the gateway."""
     samples = rounds * IN_FLIGHT
-    with standing(samples, LATENCY_S) as (url, folder):
-        _finish(command(url, folder, "warm", "--limit", "1"))
-        for title, out, more in (
-            ("twins kept", "kept", ("--twins",)),
-            ("twins not kept", "bare", ("--no-twins", "--options", str(_other_options(folder)))),
-        ):
-            began = time.perf_counter()
-            told = _finish(command(url, folder, out, *more))
-            took = time.perf_counter() - began
+    with tempfile.TemporaryDirectory() as name, answering(LATENCY_S) as url:
+        folder = Path(name)
+        split = folder / "scenes" / "val"
+        split.mkdir(parents=True)
+        write(split, _same_picture(split, samples))
+        for title, out, more in (("twins kept", "kept", "--twins"), ("twins not kept", "bare", "--no-twins")):
+            told = _finish(command(url, folder, out, more))
             found = re.search(r"in ([\d.]+) s", told)
             if found is None:
                 raise RuntimeError(f"the run did not say how long it asked: {told}")
-            asked_s = float(found[1])
+            reached = samples / float(found[1])
             yield (
                 f"{samples} samples, {IN_FLIGHT} in flight, {LATENCY_S:g} s each, {title}",
-                f"{samples / asked_s:.1f} a second, {samples / asked_s / (IN_FLIGHT / LATENCY_S):.1%} of the ideal "
-                f"({took:.1f} s with start and end)",
+                f"{reached:.1f} a second, {reached / (IN_FLIGHT / LATENCY_S):.1%} of the ideal",
                 "at least 95 %",
             )
+
+
+def _same_picture(split: Path, count: int) -> Iterator[SceneLine]:
+    """One scene under `count` names."""
+    (line,) = lines(split, range(1_000, 1_001), SIZE, 1)
+    return (line.model_copy(update={"sample_id": f"{k:06d}"}) for k in range(count))
+
+
+@contextmanager
+def answering(latency_s: float) -> Iterator[str]:
+    """The URL of a double of the gateway, in a process of its own, that answers each request after `latency_s`."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_serve, args=(there, latency_s), daemon=True)
+    process.start()
+    there.close()
+    try:
+        yield here.recv()
+    finally:
+        here.close()
+        process.join()
+
+
+def _serve(pipe: "Connection[str, None]", latency_s: float) -> None:
+    with serving(gateway_double(latency_s)) as url:
+        pipe.send(url)
+        with suppress(EOFError):
+            pipe.recv()
+
+
+def gateway_double(latency_s: float) -> Starlette:
+    """An app with the gateway's routes that a run uses; every answer is the same one, a twin of OBJECTS objects."""
+    twin = _twin()
+    chosen = twin.objects[0]
+    result = api.SegmentResult(
+        twin_id=twin.id,
+        query=twin.query,
+        granularity=twin.granularity,
+        indices=(chosen.index,),
+        mask=chosen.mask,
+        objects=(),
+        path=(),
+        usage=api.Usage(),
+        timings_ms={"total": 1000 * latency_s},
+    )
+    info = api.GatewayInfo(version="double", services=())
+    said = {name: model.model_dump_json() for name, model in (("twin", twin), ("result", result), ("info", info))}
+
+    async def segment(request: Request) -> Response:
+        await request.body()
+        await asyncio.sleep(latency_s)
+        return Response(said["result"], media_type="application/json")
+
+    async def stored(request: Request) -> Response:
+        return Response(said["twin"], media_type="application/json")
+
+    async def told(request: Request) -> Response:
+        return Response(said["info"], media_type="application/json")
+
+    return Starlette(
+        routes=[
+            Route("/segment", segment, methods=["POST"]),
+            Route("/dt/{identity}", stored),
+            Route("/v1/info", told),
+            Route("/readyz", told),
+        ]
+    )
+
+
+def _twin() -> DigitalTwin:
+    masks = []
+    for k in range(OBJECTS):
+        mask = np.zeros(SIZE, dtype=np.bool_)
+        mask[4 * k : 4 * k + 60 - k, 3 * k : 3 * k + 80] = True
+        masks.append(Mask.encode(mask))
+    said = [api.Semantics(semantic=f"a thing with the number {k}", category="thing") for k in range(OBJECTS)]
+    return DigitalTwin(
+        id="0" * 32,
+        image=ImageInfo(width=SIZE[1], height=SIZE[0], sha256="0" * 64),
+        query="a thing",
+        granularity="object",
+        objects=build_objects(masks, [0.9] * OBJECTS, said),
+        answer=Answer(indices=(1,), path=()),
+        provenance=Provenance(models={}, options={}, prompts="", created=datetime.now(UTC)),
+        usage=api.Usage().model_dump(),
+    )
 
 
 def kills(times: int, samples: int) -> Rows:
@@ -114,13 +210,6 @@ def _results(folder: Path) -> list[Record]:
     list(places(folder / RESULTS))
     records = [Record.model_validate_json(line) for line in (folder / RESULTS).read_bytes().splitlines()]
     return [record.model_copy(update={"seconds": 0.0, "attempts": 1}) for record in records]
-
-
-def _other_options(folder: Path) -> Path:
-    """Options that make other twins, so that the store does not answer."""
-    path = folder / "options.yaml"
-    path.write_text("reasoning: {votes: 2}\n")
-    return path
 
 
 def _finish(run: Sequence[str]) -> str:
