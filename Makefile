@@ -5,7 +5,7 @@ UV := $(if $(shell uv --version 2>/dev/null),uv,.uv/bin/uv)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format doctor weights check-vllm bench-quality bench-latency bench-perception bench-semantics bench-gateway bench-reasoner bench-eval
+.PHONY: help setup run test lint format doctor weights check-vllm bench-quality bench-latency bench-perception bench-semantics bench-gateway bench-reasoner bench-eval bench-eval-run
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ bench-reasoner: setup ## the LLM's caller against an engine double, then the bun
 
 bench-eval: setup ## scoring 1,000 and 10,000 predictions at 640x480 on 2 cores: time and peak memory
 	@$(BIN)/python -m benchmarks.evaluation
+
+bench-eval-run: setup ## a run of an evaluation: requests in flight, and twenty kills (doubles)
+	@$(BIN)/python -m benchmarks.evaluation_run
 
 # Nothing is synced again until the lock or the project file changes.
 .venv/.synced: pyproject.toml uv.lock | $(filter .uv/%,$(UV))
