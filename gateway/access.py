@@ -1,7 +1,5 @@
 """Who may come in: API keys in the header, or in the cookie that the page's sign-in sets. Pure ASGI."""
 
-from urllib.parse import urlsplit
-
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
@@ -42,7 +40,7 @@ class Access:
         authorization = connection.headers.get("authorization")
         signed_in.set(False)
         try:
-            if authorization is None and scope["method"] not in _SAFE and _from_elsewhere(connection.headers):
+            if scope["method"] not in _SAFE and _bearer(authorization) is None and _from_elsewhere(connection.headers):
                 raise Problem("unauthorized", "a page of another site sent this; use the gateway's own page or a key")
             state = scope.setdefault("state", {})
             if self.keyring.required:
@@ -62,8 +60,8 @@ class Access:
         if path in _OPEN or path.startswith("/static/"):
             return None
         if authorization is not None:
-            scheme, _, key = authorization.partition(" ")
-            tenant = self.keyring.tenant(key.strip()) if scheme.lower() == "bearer" else None
+            key = _bearer(authorization)
+            tenant = None if key is None else self.keyring.tenant(key)
             if tenant is None:
                 raise Problem("unauthorized", "the API key in Authorization is not known; send `Bearer KEY`")
             return tenant
@@ -77,13 +75,19 @@ class Access:
         return tenant
 
 
+def _bearer(authorization: str | None) -> str | None:
+    """The key in the header Authorization. A password there is none: a browser adds that one itself, for a proxy."""
+    scheme, _, key = (authorization or "").partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else None
+
+
 def _from_elsewhere(headers: Headers) -> bool:
     """Whether a browser says that another site's page sent this. Programs send neither header."""
     site = headers.get("sec-fetch-site")
     if site is not None:
         return site not in ("same-origin", "none")
     origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != headers.get("host")
+    return origin is not None and origin.partition("://")[2] != headers.get("host")
 
 
 def _refusal(connection: HTTPConnection, scope: Scope, problem: Problem) -> Response:

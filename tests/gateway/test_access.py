@@ -179,6 +179,7 @@ ELSEWHERE = [
     {"Sec-Fetch-Site": "same-site"},
     {"Origin": "https://evil.example"},
     {"Origin": "null"},
+    {"Origin": "http://["},
 ]
 
 
@@ -199,6 +200,12 @@ def test_a_page_of_another_site_can_do_nothing_in_the_name_of_a_visitor(
 
 @pytest.mark.parametrize("elsewhere", ELSEWHERE, ids=lambda headers: next(iter(headers.values())))
 def test_nor_where_no_keys_are_asked_for(front: Gateway, elsewhere: dict[str, str]) -> None:
+    assert front.segment(**elsewhere).status_code == 401
+    assert not front.script.calls
+
+
+def test_a_password_that_the_browser_adds_for_a_proxy_is_no_key(front: Gateway) -> None:
+    elsewhere = {"Origin": "https://evil.example", "Authorization": "Basic dXNlcjpwYXNzd29yZA=="}
     assert front.segment(**elsewhere).status_code == 401
     assert not front.script.calls
 
