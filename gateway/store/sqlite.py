@@ -80,7 +80,7 @@ class SqliteStore:
             return [bytes(member) for (member,) in rows]
 
     async def close(self) -> None:
-        connection, self._connection = self._connection, None  # one closes it: a second close would wait for ever
+        connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
 
@@ -93,13 +93,16 @@ class SqliteStore:
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[aiosqlite.Connection]:
+        connection: aiosqlite.Connection | None = None
         try:
             async with self._opening:
                 if self._connection is None:
                     self._connection = await self._open()
-            yield self._connection
-        except (sqlite3.Error, OSError, ValueError) as error:  # ValueError: another call closed it
-            await self.close()  # the next call opens the file anew: it may have been replaced
+                connection = self._connection
+            yield connection
+        except (sqlite3.Error, OSError, ValueError) as error:  # ValueError: another call has closed the connection
+            if connection is self._connection:
+                await self.close()  # the next call opens the file anew: it may have been replaced
             raise StoreUnavailableError(f"SQLite at {self._path}: {error}") from error
 
     async def _open(self) -> aiosqlite.Connection:

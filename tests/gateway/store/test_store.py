@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from gateway.store import STORE_TIMEOUT_S, StoreUnavailableError, TwinStore, open_store
+from gateway.store.sqlite import SqliteStore
 from tests.doubles.serving import free_port
 
 
@@ -206,6 +207,31 @@ def test_a_file_that_is_no_database_is_unavailable_until_it_is_replaced(tmp_path
         assert await store.get("key") == b"value"
 
     with_store(f"sqlite:///{path}", work)
+
+
+def test_a_file_that_breaks_under_many_calls_is_unavailable_to_each_and_then_opened_anew(tmp_path: Path) -> None:
+    path = tmp_path / "twins.sqlite"
+
+    async def calls(store: TwinStore) -> int:
+        unavailable = 0
+        for _ in range(30):
+            try:
+                await store.get("key")
+            except StoreUnavailableError:
+                unavailable += 1
+        return unavailable
+
+    async def work(store: TwinStore) -> None:
+        await store.put("key", b"value", 60)
+        with closing(sqlite3.connect(path)) as other:
+            other.execute("DROP TABLE entries")
+        async with asyncio.timeout(10):
+            assert sum(await asyncio.gather(*(calls(store) for _ in range(20)))) > 0
+        await store.put("key", b"value", 60)
+        assert await store.get("key") == b"value"
+        await store.close()
+
+    asyncio.run(work(SqliteStore(str(path))))  # whose calls nobody gives up
 
 
 @pytest.mark.parametrize("url", ["", "sqlite://", "sqlite:///", "postgres://x", "twins.sqlite"])
