@@ -77,11 +77,7 @@ class Cache:
 
     async def delete(self, key: str) -> None:
         """Forget a value. Raises Problem `storage_unavailable`: a deletion must not fail in silence."""
-        try:
-            await self._store.delete(self._key(key))
-        except StoreUnavailableError as error:
-            self._rest(error)
-            raise Problem("storage_unavailable", f"nothing was removed: {error}; try again shortly") from error
+        await self._removing(self._store.delete(self._key(key)))
 
     async def discard(self, key: str) -> None:
         """Forget a value that means nothing any more; while the store is down it expires."""
@@ -90,6 +86,10 @@ class Cache:
     async def lock(self, key: str, owner: str, ttl_s: float) -> bool:
         """Take a lock or hold it longer; False where another has it. While the store is down everyone may work."""
         return await self._try(lambda: self._store.lock(self._key(key), owner.encode(), ttl_s), True)
+
+    async def seize(self, key: str, owner: str, ttl_s: float) -> None:
+        """Take a lock from whoever has it, for a deletion. Raises Problem `storage_unavailable`."""
+        await self._removing(self._store.put(self._key(key), owner.encode(), ttl_s))
 
     async def unlock(self, key: str, owner: str) -> None:
         """Give a lock back; while the store is down it runs out by itself."""
@@ -122,6 +122,13 @@ class Cache:
         except StoreUnavailableError as error:
             self._rest(error)
             return otherwise
+
+    async def _removing(self, call: Awaitable[None]) -> None:
+        try:
+            await call
+        except StoreUnavailableError as error:
+            self._rest(error)
+            raise Problem("storage_unavailable", f"nothing was removed: {error}; try again shortly") from error
 
     def _rest(self, error: StoreUnavailableError) -> None:
         log.warning("store.unavailable", error=str(error), rest_s=REST_S)

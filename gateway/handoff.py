@@ -26,7 +26,7 @@ Stop = Callable[[Problem], None]
 async def leading(cache: Cache, journal: Journal, stop: Stop) -> AsyncIterator[None]:
     """Keep the lock, which `journal.token` holds, and the journal in the store while the body builds the twin.
 
-    A Problem of the body stays in the store. `stop` is called where somebody removes the twin.
+    A Problem of the body stays in the store, unless somebody removes the twin: then `stop` is called.
     """
     status = f"status:{journal.identity}"
     beats = asyncio.create_task(_beat(cache, journal, stop))
@@ -35,7 +35,10 @@ async def leading(cache: Cache, journal: Journal, stop: Stop) -> AsyncIterator[N
         yield
     except Problem as problem:
         await _end(beats)
-        await cache.put(status, journal.snapshot(problem.details(request_id.get())))
+        if await cache.holder(_lock(journal.identity)) == _REMOVED:
+            await cache.discard(status)
+        else:
+            await cache.put(status, journal.snapshot(problem.details(request_id.get())))
         raise
     except BaseException:
         await _end(beats)
@@ -65,7 +68,9 @@ async def follow(cache: Cache, journal: Journal) -> DigitalTwin | None:
         if snapshot is not None and snapshot.status.status == "building":
             journal.repeat(snapshot)
         await asyncio.sleep(LOOK_S)
-        holder = await cache.holder(_lock(journal.identity))
+        before, holder = holder, await cache.holder(_lock(journal.identity))
+        if holder == _REMOVED != before:
+            raise removed()
     if leader == _REMOVED:  # what was removed may be built anew
         return None
     snapshot = await cache.get(status, Snapshot)
@@ -89,11 +94,15 @@ async def standing(cache: Cache, identity: str) -> Snapshot | None:
 
 
 async def remove(cache: Cache, identity: str) -> None:
-    """Forget the build of a twin, and stop it wherever it is. Raises Problem `storage_unavailable`."""
-    await cache.delete(f"status:{identity}")
+    """Stop the build of a twin wherever it is, and whoever follows it. Raises Problem `storage_unavailable`."""
     if await cache.holder(_lock(identity)) is not None:
-        await cache.delete(_lock(identity))
-        await cache.lock(_lock(identity), _REMOVED, 2 * BEAT_S)
+        await cache.seize(_lock(identity), _REMOVED, 2 * BEAT_S)
+    await cache.delete(f"status:{identity}")
+
+
+def removed() -> Problem:
+    """What a build ends with whose twin is removed."""
+    return Problem("gone", "this twin was removed while it was being built")
 
 
 async def _beat(cache: Cache, journal: Journal, stop: Stop) -> None:
@@ -105,7 +114,7 @@ async def _beat(cache: Cache, journal: Journal, stop: Stop) -> None:
             await cache.put(f"status:{journal.identity}", told := snapshot)
         held = await cache.lock(_lock(journal.identity), journal.token, LOCK_TTL_S)
         if not held and await cache.holder(_lock(journal.identity)) == _REMOVED:
-            stop(Problem("gone", "this twin was removed while it was being built"))
+            stop(removed())
             return
 
 

@@ -101,11 +101,12 @@ def router(runs: Runs) -> APIRouter:
     @routes.delete("", status_code=204)
     async def forget(cache: OwnCache, identity: TwinId) -> None:
         """Remove the twin, or stop its build; from then on it is gone. Image and stage results, shared, expire."""
-        snapshot = await standing(cache, identity)
-        if run := runs.find(cache.tenant, identity):
-            await run.stop(Problem("gone", "this twin was removed while it was being built"))
-        if snapshot:
-            await handoff.remove(cache, identity)
+        if await standing(cache, identity):
+            try:
+                await handoff.remove(cache, identity)
+            finally:
+                if run := runs.find(cache.tenant, identity):
+                    await run.stop(handoff.removed())
             await twins.remember(cache, identity)
             if await cache.get(f"twin:{identity}", DigitalTwin) is None:
                 return

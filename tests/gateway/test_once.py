@@ -117,6 +117,27 @@ def test_the_other_gateway_can_stop_a_build(http: httpx2.Client, pair: tuple[str
     until(lambda: script.cancelled["semantics"] == 1)
 
 
+@pytest.mark.parametrize("where", [0, 1], ids=["where it is led", "where it is followed"])
+def test_a_build_that_is_stopped_is_not_taken_over_by_who_follows(
+    http: httpx2.Client, pair: tuple[str, str], script: Script, where: int
+) -> None:
+    query = f"stopped for all {where}"
+    script.holding = {"semantics"}
+    address = post(http, pair[0], query, prefer="respond-async").headers["location"]
+    until(lambda: script.calls["semantics"] == 1)
+    with ThreadPoolExecutor() as pool:
+        following = pool.submit(post, http, pair[1], query, 15)
+        until(lambda: "admission_waiting 1.0" in httpx2.get(f"{pair[1]}/metrics").text)
+        until(lambda: httpx2.get(pair[1] + address).json()["stage"] == "semantics")
+        assert httpx2.delete(pair[where] + address).status_code == 204
+        assert following.result().status_code == 410
+    until(lambda: script.cancelled["semantics"] == 1)
+    until(lambda: {httpx2.get(gateway + address).status_code for gateway in pair} == {410})
+    script.holding = set()
+    assert post(http, pair[1], query).status_code == 200, "it may be built anew"
+    assert script.calls["semantics"] == 2
+
+
 def test_who_follows_takes_over_when_the_one_who_leads_gives_up(
     http: httpx2.Client, pair: tuple[str, str], script: Script
 ) -> None:
