@@ -1,5 +1,6 @@
 """Typed access to the store that fails open: a store that is down costs little time and never a request."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ _READS = Counter(
     "Reads of the twin store by what was read: hit, miss, corrupt, unavailable.",
     ["kind", "result"],
 )
+LARGE = 100_000  # stored bytes from which unpacking is left to a thread, lest it hold up the event loop
 REST_S = 5.0  # after a failure the store is left alone for this long
 
 
@@ -64,7 +66,7 @@ class Cache:
             _READS.labels(name, "unavailable").inc()
             self._rest(error)
             return None
-        found = None if stored is None else unpack_model(kind, stored)
+        found = None if stored is None else await _unpacked(kind, stored)
         result = "hit" if found is not None else "miss" if stored is None else "corrupt"
         _READS.labels(name, result).inc()
         if result == "corrupt":
@@ -73,7 +75,12 @@ class Cache:
 
     async def put(self, key: str, value: BaseModel, *, extra_ttl_s: float = 0.0) -> None:
         """Store `value`, if the store is up, for the configured time and `extra_ttl_s` seconds more."""
-        await self._try(lambda: self._store.put(self._key(key), pack_model(value), self._ttl_s + extra_ttl_s), None)
+
+        async def packed() -> None:
+            stored = await asyncio.to_thread(pack_model, value)
+            await self._store.put(self._key(key), stored, self._ttl_s + extra_ttl_s)
+
+        await self._try(packed, None)
 
     async def delete(self, key: str) -> None:
         """Forget a value. Raises Problem `storage_unavailable`: a deletion must not fail in silence."""
@@ -136,3 +143,7 @@ class Cache:
 
     def _key(self, key: str) -> str:
         return of_tenant(self.tenant, key)
+
+
+async def _unpacked(kind: type[Model], stored: bytes) -> Model | None:
+    return unpack_model(kind, stored) if len(stored) < LARGE else await asyncio.to_thread(unpack_model, kind, stored)
