@@ -1,5 +1,6 @@
 """Server-sent events of a twin in the making: what the journal tells, then the result or the problem."""
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
@@ -20,7 +21,7 @@ async def events(journal: Journal, last_id: str, result: Callable[[], Awaitable[
     Ids are the journal's token and a number. An event says how things are, so hearing one twice does no harm.
     """
     token, _, count = last_id.partition("-")
-    after = int(count) if token == journal.token and count.isdecimal() else 0
+    after = int(count) if token == journal.token and re.fullmatch(r"[0-9]{1,9}", count) else 0
     number = after
     async for number, event in journal.read(after, HEARTBEAT_S):
         yield KEEPALIVE_COMMENT if event is None else _encoded(journal.token, number, event.name, event.data)

@@ -155,6 +155,9 @@ def test_a_stream_that_broke_goes_on_where_it_was(front: Gateway) -> None:
             heard.append(identity)
             if name == "stage" and data["stage"] == "reasoning":
                 break
+    token = heard[-1].partition("-")[0]
+    with front.http.stream("GET", f"{address}/events", headers={"Last-Event-ID": f"{token}-{'9' * 5000}"}) as response:
+        assert next(told(response.iter_lines()))[2] == heard[0], "no number of an event: all of them"
     with front.http.stream("GET", f"{address}/events", headers={"Last-Event-ID": heard[-2]}) as response:
         front.script.holding = set()
         events = list(told(response.iter_lines()))
