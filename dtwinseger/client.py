@@ -217,7 +217,7 @@ class _Following:
     def resumed(self) -> dict[str, Any]:
         """How to ask for the events after those that have been read."""
         left = self._left()
-        headers = {"Accept": "text/event-stream", "Last-Event-ID": self._reader.last_id}
+        headers = {"Accept": "text/event-stream", "Last-Event-ID": self._reader.resume()}
         return {"headers": headers, "timeout": httpx2.Timeout(min(SILENCE_S, left), connect=min(5.0, left))}
 
     def read(self, line: str) -> SegmentResult | None:

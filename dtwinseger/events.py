@@ -23,6 +23,11 @@ class EventReader:
     last_id: str = ""
     _fields: dict[str, str] = field(default_factory=dict)
 
+    def resume(self) -> str:
+        """The id that the next stream goes on from; an event that the last one left unfinished is void."""
+        self._fields.clear()
+        return self.last_id
+
     def read(self, line: str) -> Progress | SegmentResult | None:
         """The event that ends with this line, if one does and its name is known.
 

@@ -109,7 +109,11 @@ def test_a_broken_stream_is_taken_up_after_the_last_event(
     breaking: Breaking, monkeypatch: pytest.MonkeyPatch, asynchronous: bool
 ) -> None:
     monkeypatch.setattr(client_module, "AGAIN_S", 0.01)
-    breaking.streams = [b": ping\n\n" + STAGE + b"event: sta", b"", b"event: later\ndata: {}\n\n" + DONE]
+    breaking.streams = [
+        b": ping\n\n" + STAGE + b'event: stage\ndata: {"sta\n',
+        b": ping\n\n",
+        b"event: later\ndata: {}\n\n" + DONE,
+    ]
     heard: list[Progress] = []
 
     async def ask() -> None:
