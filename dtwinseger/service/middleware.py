@@ -20,6 +20,7 @@ from dtwinseger.service.drain import Drain
 from dtwinseger.service.telemetry import QUIET, Traces
 
 DRAINED = 100_000_000  # bytes of a refused body that are read on
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})  # any word is one, each a time series
 MULTIPART_SLACK = 200_000  # bytes for the form's other fields and its boundaries
 
 log = structlog.get_logger()
@@ -79,11 +80,12 @@ class RequestContext:
         finally:
             seconds = time.perf_counter() - started
             route = getattr(scope.get("route"), "path", "unmatched")
-            _SECONDS.labels(self.service, scope["method"], route, str(status)).observe(seconds)
+            method = scope["method"] if scope["method"] in METHODS else "other"
+            _SECONDS.labels(self.service, method, route, str(status)).observe(seconds)
             if route not in QUIET:
                 log.info(
                     "request.done",
-                    method=scope["method"],
+                    method=method,
                     route=route,
                     status=status,
                     ms=round(seconds * 1000, 1),

@@ -73,6 +73,14 @@ def test_what_nobody_foresaw_is_internal_and_tells_no_secrets(http: httpx2.Clien
     assert response.headers["x-request-id"] == response.json()["request_id"] == "abc"
 
 
+def test_methods_that_callers_make_up_are_counted_as_one(http: httpx2.Client) -> None:
+    for number in range(3):
+        http.request(f"MADEUP{number}", "/livez")
+    counted = http.get("/metrics").text
+    assert "MADEUP" not in counted
+    assert 'method="other"' in counted
+
+
 def test_a_crash_is_counted_and_logged_as_500(http: httpx2.Client) -> None:
     with redirect_stderr(io.StringIO()) as log:
         http.get("/crash", headers={"Connection": "close", "X-Request-Id": "the-crash"})
