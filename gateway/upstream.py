@@ -32,20 +32,27 @@ class Services:
         self._http = http
         self._urls = {service: url.rstrip("/") for service, url in urls.items()}
         self._infos: dict[Service, tuple[float, api.ServiceInfo]] = {}
+        self._failed: dict[Service, tuple[float, Problem]] = {}
         self._asking = {service: asyncio.Lock() for service in urls}
 
     async def info(self, service: Service) -> api.ServiceInfo:
         """What the service serves; the last answer stands while a service that was seen is away."""
         if (fresh := self._fresh_info(service)) is not None:
             return fresh
+        came_at = time.monotonic()
         async with self._asking[service]:
-            if (fresh := self._fresh_info(service)) is not None:  # others waited for the same answer
+            # Others waited for the same answer.
+            if (fresh := self._fresh_info(service)) is not None:
                 return fresh
+            failed_at, failure = self._failed.get(service, (0.0, None))
+            if failure and failed_at >= came_at:
+                raise Problem(failure.code, failure.detail, retry_after=failure.retry_after)
             try:
                 response = await self._send(service, "GET", "/v1/info", timeout=INFO_TIMEOUT_S)
                 info = _parse(service, api.ServiceInfo, response.content)
-            except Problem:
+            except Problem as problem:
                 if service not in self._infos:
+                    self._failed[service] = (time.monotonic(), problem)
                     raise
                 _, info = self._infos[service]
             self._infos[service] = (time.monotonic(), info)

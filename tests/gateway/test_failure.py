@@ -1,5 +1,7 @@
 """What a caller sees when something behind the gateway is down, slow, or answers nonsense."""
 
+import asyncio
+import socket
 import sqlite3
 import time
 from collections.abc import Callable
@@ -10,6 +12,7 @@ import httpx2
 import pytest
 
 from dtwinseger.problems import Problem
+from gateway import upstream
 from gateway.app import create
 from tests.doubles.services import Script
 from tests.doubles.serving import free_port, serving
@@ -46,6 +49,24 @@ def test_a_slow_service_is_deadline_exceeded_and_its_work_is_cancelled(
     until(lambda: front.script.cancelled[stage] > 0)
     assert not stored(store_url) & {"twin", "answer", "tombstone"}
     assert all(left <= 700 for left in front.script.timeouts), "every hop hears what remains"
+
+
+def test_a_service_that_has_never_answered_holds_up_all_who_wait_for_it_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(upstream, "INFO_TIMEOUT_S", 0.25)
+
+    async def asked(url: str) -> list[object]:
+        async with httpx2.AsyncClient() as http:
+            services = upstream.Services(http, {"perception": url})
+            return await asyncio.gather(*(services.info("perception") for _ in range(20)), return_exceptions=True)
+
+    started = time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        ended = asyncio.run(asked(f"http://127.0.0.1:{silent.getsockname()[1]}"))
+    assert {end.code for end in ended if isinstance(end, Problem)} == {"upstream_unavailable"}
+    assert len(ended) == 20
+    assert time.monotonic() - started < 2.5, "not one after the other"
 
 
 @pytest.mark.parametrize("stage", STAGES)
