@@ -37,16 +37,22 @@ def router(runs: Runs) -> APIRouter:
         run = runs.find(cache.tenant, identity)
         return run.journal.snapshot() if run else await handoff.standing(cache, identity)
 
-    async def ready(cache: Cache, identity: str) -> DigitalTwin:
-        """The twin. Raises Problem `not_found` while it is being built, and as `twins.find` does."""
+    async def found(cache: Cache, identity: str) -> DigitalTwin | Snapshot:
+        """The twin, or how its build stands. Raises Problem as `twins.find` does."""
         try:
             return await twins.find(cache, identity)
-        except Problem as problem:
-            if problem.code != "storage_unavailable" and (snapshot := await standing(cache, identity)):
-                told = snapshot.status.problem
-                detail = f"it could not be built: {told.detail}" if told else "it is still being built; see its status"
-                raise Problem("not_found", f"this twin is not there: {detail}", retry_after=RETRY_AFTER_S) from None
-            raise
+        except Problem:
+            # A build that has ended between the two looks is in the store at the third.
+            return await standing(cache, identity) or await twins.find(cache, identity)
+
+    async def ready(cache: Cache, identity: str) -> DigitalTwin:
+        """The twin. Raises Problem `not_found` while it is being built, and as `twins.find` does."""
+        twin = await found(cache, identity)
+        if isinstance(twin, DigitalTwin):
+            return twin
+        told = twin.status.problem
+        detail = f"it could not be built: {told.detail}" if told else "it is still being built; see its status"
+        raise Problem("not_found", f"this twin is not there: {detail}", retry_after=RETRY_AFTER_S)
 
     @routes.get(
         "",
@@ -68,21 +74,22 @@ def router(runs: Runs) -> APIRouter:
             return Response(body, media_type=MEDIA_TYPES[kind], headers=headers)
         as_page = format is None and preferred(accept, (JSON, HTML)) == HTML
         try:
-            found = await twins.with_asked(cache, await twins.find(cache, identity))
+            there = await found(cache, identity)
         except Problem as problem:
-            if (snapshot := await standing(cache, identity)) is None:
-                if as_page:
-                    return pages.problem_page(problem.details(request_id.get()))
-                raise
             if as_page:
-                return pages.building_page(snapshot.status)
-            if snapshot.status.status == "building":
+                return pages.problem_page(problem.details(request_id.get()))
+            raise
+        if isinstance(there, Snapshot):
+            if as_page:
+                return pages.building_page(there.status)
+            if there.status.status == "building":
                 headers["Retry-After"] = str(RETRY_AFTER_S)
-            return Response(snapshot.status.model_dump_json(), media_type=JSON, headers=headers)
+            return Response(there.status.model_dump_json(), media_type=JSON, headers=headers)
+        whole = await twins.with_asked(cache, there)
         if as_page:
             asked = await cache.get(f"request:{identity}", StoredRequest)
-            return pages.twin_page(found, asked, str(request.base_url))
-        return Response(found.model_dump_json(), media_type=JSON, headers=headers)
+            return pages.twin_page(whole, asked, str(request.base_url))
+        return Response(whole.model_dump_json(), media_type=JSON, headers=headers)
 
     @routes.get("/events", response_class=StreamingResponse, responses=content(EVENTS))
     async def events(request: Request, cache: OwnCache, identity: TwinId) -> Response:
@@ -120,23 +127,23 @@ def router(runs: Runs) -> APIRouter:
     @routes.get("/overlay.png", response_class=Response, responses=content(PNG))
     async def overlay(cache: OwnCache, identity: TwinId) -> Response:
         """The image with every object outlined and numbered, the answer filled."""
-        found = await ready(cache, identity)
-        jpeg = await twins.image_of(cache, found)
-        return Response(await asyncio.to_thread(overlay_png, found, jpeg), media_type=PNG)
+        whole = await ready(cache, identity)
+        jpeg = await twins.image_of(cache, whole)
+        return Response(await asyncio.to_thread(overlay_png, whole, jpeg), media_type=PNG)
 
     @routes.get("/mask.png", response_class=Response, responses=content(PNG))
     async def mask(cache: OwnCache, identity: TwinId) -> Response:
         """The answer's mask, 0 and 255, the size of the image."""
-        found = await ready(cache, identity)
-        return Response(await asyncio.to_thread(lambda: mask_png(answer_mask(found))), media_type=PNG)
+        whole = await ready(cache, identity)
+        return Response(await asyncio.to_thread(lambda: mask_png(answer_mask(whole))), media_type=PNG)
 
     @routes.get("/objects/{index}/mask.png", response_class=Response, responses=content(PNG))
     async def object_mask(cache: OwnCache, identity: TwinId, index: int) -> Response:
         """One object's mask, 0 and 255, the size of the image."""
-        found = await ready(cache, identity)
-        item = next((item for item in found.objects if item.index == index), None)
+        whole = await ready(cache, identity)
+        item = next((item for item in whole.objects if item.index == index), None)
         if item is None:
-            raise Problem("not_found", f"the twin has no object {index}; it has {len(found.objects)}")
+            raise Problem("not_found", f"the twin has no object {index}; it has {len(whole.objects)}")
         return Response(await asyncio.to_thread(mask_png, item.mask), media_type=PNG)
 
     return routes

@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dtwinseger.problems import Problem
 from dtwinseger.twin import DigitalTwin
+from gateway import twins
+from gateway.cache import Cache
 from tests.gateway.conftest import Gateway
 
 
@@ -117,3 +120,21 @@ def test_another_adapter_gives_another_twin_whose_provenance_names_it(front: Gat
     twins = [DigitalTwin.model_validate(front.http.get(f"/dt/{one['twin_id']}").json()) for one in (plain, tuned)]
     assert [twin.provenance.models["llm"] for twin in twins] == ["double", "sftdt@1"]
     assert [twin.provenance.options["reasoning"]["mode"] for twin in twins] == ["zero_shot", "sftdt"]
+
+
+@pytest.mark.parametrize("below", ["", "/mask.png"])
+def test_a_twin_that_is_ready_between_two_looks_is_there(
+    front: Gateway, monkeypatch: pytest.MonkeyPatch, below: str
+) -> None:
+    identity = front.segment().json()["twin_id"]
+    find, looks = twins.find, list[str]()
+
+    async def too_early_at_first(cache: Cache, identity: str) -> DigitalTwin:
+        looks.append(identity)
+        if len(looks) == 1:
+            raise Problem("gone", "the build has stored its tombstone and not yet its twin")
+        return await find(cache, identity)
+
+    monkeypatch.setattr(twins, "find", too_early_at_first)
+    assert front.http.get(f"/dt/{identity}{below}").status_code == 200
+    assert looks == [identity] * 2
