@@ -1,7 +1,6 @@
 """One order answered in the way that its caller wants: when it is done, in events on the way, or later."""
 
 import asyncio
-import base64
 from collections.abc import AsyncIterator
 from time import perf_counter
 
@@ -16,7 +15,7 @@ from gateway import sse
 from gateway.build import Order, Outcome
 from gateway.negotiation import preferred
 from gateway.preferences import Preferences
-from gateway.result import to_result
+from gateway.result import answer_mask, mask_png, to_result
 from gateway.runs import Run, Runs
 from gateway.settings import GatewaySettings
 from gateway.timing import server_timing
@@ -66,14 +65,14 @@ async def watch(run: Run, last_id: str) -> AsyncIterator[bytes]:
             yield event
 
 
-async def result_of(order: Order, outcome: Outcome, mask_format: api.MaskFormat | None = None) -> api.SegmentResult:
-    """The body of the answer, in the order's mask format unless another is given."""
+async def result_of(order: Order, outcome: Outcome) -> api.SegmentResult:
+    """The body of the answer, in the order's mask format."""
     error = order.cache.last_error
     warnings = [f"the twin store does not answer ({error}): this twin may not be found again"] if error else []
     return await asyncio.to_thread(
         to_result,
         outcome.twin,
-        mask_format or order.asked.options.mask_format,
+        order.asked.options.mask_format,
         outcome.usage,
         outcome.timings_ms,
         outcome.cached,
@@ -96,10 +95,11 @@ async def _patient(run: Run, patience_s: float | None) -> Outcome | None:
 
 
 async def _told(order: Order, outcome: Outcome, kind: str, headers: dict[str, str]) -> Response:
-    result = await result_of(order, outcome, "png" if kind == PNG else None)
     headers |= {"Server-Timing": server_timing(outcome.timings_ms, outcome.cached)}
-    if kind == PNG and isinstance(result.mask, api.PngMask):
-        return Response(base64.b64decode(result.mask.png), media_type=PNG, headers=headers)
+    if kind == PNG:
+        picture = await asyncio.to_thread(lambda: mask_png(answer_mask(outcome.twin)))
+        return Response(picture, media_type=PNG, headers=headers)
+    result = await result_of(order, outcome)
     return Response(result.model_dump_json(), media_type=JSON, headers=headers)
 
 

@@ -105,16 +105,16 @@ class Cache:
     async def holder(self, key: str) -> str | None:
         """Who holds the lock; nobody while the store is down."""
         held = await self._try(lambda: self._store.get(self._key(key)), None)
-        return None if held is None else held.decode()
+        return None if held is None else held.decode(errors="replace")
 
-    async def include(self, key: str, member: str) -> None:
-        """Add to a set, if the store is up."""
-        await self._try(lambda: self._store.include(self._key(key), member.encode(), self._ttl_s), None)
+    async def include(self, key: str, member: str, most: int) -> None:
+        """Add to a set of which the `most` latest stay, if the store is up."""
+        await self._try(lambda: self._store.include(self._key(key), member.encode(), self._ttl_s, most), None)
 
     async def members(self, key: str) -> list[str]:
-        """The members of a set; none while the store is down."""
+        """The members of a set, the latest first; none while the store is down."""
         found: list[bytes] = await self._try(lambda: self._store.members(self._key(key)), [])
-        return [member.decode() for member in found]
+        return [member.decode(errors="replace") for member in found]
 
     async def probe(self) -> None:
         """Ask the store for anything, so that `last_error` tells how it is now."""

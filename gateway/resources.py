@@ -95,7 +95,7 @@ def router(runs: Runs) -> APIRouter:
     async def events(request: Request, cache: OwnCache, identity: TwinId) -> Response:
         """The stages of the build and the objects as they are described, then the result or the problem."""
         last_id = request.headers.get("last-event-id", "")
-        if run := runs.find(cache.tenant, identity):
+        if run := runs.find(cache.tenant, identity) or runs.untold(cache.tenant, identity):
             body = watch(run, last_id)
         elif (snapshot := await handoff.standing(cache, identity)) and not snapshot.status.problem:
             body = _followed(cache, Journal(identity, snapshot.status.query))

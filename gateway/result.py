@@ -14,6 +14,8 @@ from dtwinseger.twin.mask import union
 from dtwinseger.twin.polygons import to_polygons
 from gateway.build import STAGES
 
+LARGE_PIXELS = 4_000_000
+
 
 def answer_mask(twin: DigitalTwin) -> Mask:
     """The union of the chosen objects, the size of the image."""
@@ -76,8 +78,9 @@ def mask_png(mask: Mask) -> bytes:
 
 
 def encode_image(pixels: NDArray[np.uint8]) -> bytes:
-    """[H, W, 3] RGB as a JPEG near enough to the original to describe it again."""
-    return _encoded(Image.fromarray(pixels), "JPEG", quality=95, subsampling=0)
+    """[H, W, 3] RGB as a JPEG near enough to the original to describe it again; a large one is seen scaled down."""
+    large = pixels.shape[0] * pixels.shape[1] > LARGE_PIXELS
+    return _encoded(Image.fromarray(pixels), "JPEG", quality=85 if large else 95, subsampling=2 if large else 0)
 
 
 def _encoded(image: Image.Image, kind: str, **options: int) -> bytes:

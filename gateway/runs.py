@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from os import cpu_count
 from time import perf_counter
 from typing import Any, TypeVar
@@ -20,6 +21,8 @@ from gateway.twins import find_whole, keep_image
 from gateway.upstream import Services
 
 T = TypeVar("T")
+
+UNTOLD_S = 30.0  # for which an outcome that is not in the store waits for those who were answered 202
 
 
 class Run:
@@ -89,6 +92,7 @@ class Runs:
         self._admission = admission
         self._decoding = asyncio.Semaphore(cpu_count() or 1)  # an image takes up to 120 MB
         self._runs: dict[tuple[str, bool], Run] = {}
+        self._untold: dict[tuple[str, bool], Run] = {}
 
     def join(self, order: Order, seconds: float) -> tuple[Run, bool]:
         """The run that comes to the twin, and whether it begins with this; it has at least `seconds` from now.
@@ -111,6 +115,11 @@ class Runs:
         run = self._runs.get((identity, True)) or self._runs.get((identity, False))
         return run if run and run.order.cache.tenant == tenant else None
 
+    def untold(self, tenant: str, identity: str) -> Run | None:
+        """The run of this twin that has just ended here, where the store could not take what it came to."""
+        run = self._untold.get((identity, True)) or self._untold.get((identity, False))
+        return run if run and run.order.cache.tenant == tenant else None
+
     async def close(self) -> None:
         """End all runs; what they have finished is in the store."""
         detail = "the gateway is stopping; send the request again: finished stages are not repeated"
@@ -121,8 +130,13 @@ class Runs:
         run.journal.close()
         if self._runs.get(key) is run:
             del self._runs[key]
-        if not run.task.cancelled():
-            run.task.exception()  # whoever waits raises it; where nobody does, the store tells it
+        if run.task.cancelled():
+            return
+        run.task.exception()  # whoever waits raises it; where nobody does, the store tells it
+        if run.order.cache.last_error:
+            run.order = replace(run.order, asked=replace(run.order.asked, data=b""))
+            self._untold[key] = run
+            asyncio.get_running_loop().call_later(UNTOLD_S, self._untold.pop, key, None)
 
     async def _make(self, run: Run) -> Outcome:
         """The twin from the store, else by building it. Raises Problem `overloaded` where that has no place."""
@@ -132,6 +146,7 @@ class Runs:
         with self._admission.place():
             size: asyncio.Future[tuple[int, int]] = asyncio.get_running_loop().create_future()
             kept = asyncio.create_task(self._keep(run.order, size))
+            kept.add_done_callback(lambda task: task.cancelled() or task.exception())  # who awaits it raises it
             try:
                 either: list[asyncio.Future[Any]] = [kept, size]
                 await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)

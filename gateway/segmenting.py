@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from dtwinseger import api
 from dtwinseger.problems import Problem, in_words
+from dtwinseger.service.deadline import deadline, requested
 from dtwinseger.service.form import FormRoute
 from gateway import keys, twins
 from gateway.answering import EVENTS, PNG, answer
@@ -19,6 +20,8 @@ from gateway.runs import Runs
 from gateway.settings import GatewaySettings
 from gateway.tenant import OwnCache
 from gateway.upstream import Services
+
+INFOS_S = 10.0  # for services that were never seen, at most
 
 ANSWERS: dict[int | str, dict[str, Any]] = {
     **content(PNG, EVENTS, words="The answer: JSON, the mask, or the stages as they end."),
@@ -52,7 +55,7 @@ def router(services: Services, runs: Runs, settings: GatewaySettings) -> APIRout
         asked_for, chosen = checked_query(query), _options(options)
         data = await image.read()
         asked = Asked(data, await asyncio.to_thread(_sha256, data), asked_for, chosen)
-        return await answer(request, await _order(services, cache, asked), runs, settings)
+        return await answer(request, await _order(request, services, cache, asked), runs, settings)
 
     @routes.post("/dt/{identity}/segment", response_model=api.SegmentResult)
     async def ask_again(request: Request, cache: OwnCache, identity: TwinId, body: api.AskRequest) -> Response:
@@ -69,7 +72,7 @@ def router(services: Services, runs: Runs, settings: GatewaySettings) -> APIRout
             }
         )
         asked = Asked(image, twin.image.sha256, query, chosen, (twin.image.height, twin.image.width))
-        return await answer(request, await _order(services, cache, asked), runs, settings)
+        return await answer(request, await _order(request, services, cache, asked), runs, settings)
 
     return routes
 
@@ -86,8 +89,9 @@ def checked_query(text: str) -> str:
     return query
 
 
-async def _order(services: Services, cache: Cache, asked: Asked) -> Order:
-    infos = Infos(*await services.infos())
+async def _order(request: Request, services: Services, cache: Cache, asked: Asked) -> Order:
+    async with deadline(requested(request.headers.get(api.TIMEOUT_HEADER), INFOS_S)):
+        infos = Infos(*await services.infos())
     versions = [infos.perception, infos.semantics, infos.reasoner]
     # The mask's format is how the answer is told, not what it is.
     options = asked.options.model_copy(update={"mask_format": "rle"})

@@ -29,7 +29,7 @@ async def keep_twin(cache: Cache, asked: Asked, twin: DigitalTwin) -> None:
     await asyncio.gather(
         remember(cache, twin.id),
         cache.put(f"request:{twin.id}", request),
-        cache.include(f"asked:{twin.image.sha256}", f"{request.created.isoformat()} {twin.id}"),
+        cache.include(f"asked:{twin.image.sha256}", twin.id, LISTED + 1),
     )
     await cache.put(f"twin:{twin.id}", twin)  # last: with it the others are found
 
@@ -59,10 +59,9 @@ async def find(cache: Cache, identity: str) -> DigitalTwin:
 
 async def with_asked(cache: Cache, twin: DigitalTwin) -> DigitalTwin:
     """The twin with the other queries on its image, the latest first."""
-    entries = sorted(await cache.members(f"asked:{twin.image.sha256}"), reverse=True)
-    others = [other for other in dict.fromkeys(entry.partition(" ")[2] for entry in entries) if other != twin.id]
-    requests = await asyncio.gather(*(cache.get(f"request:{other}", StoredRequest) for other in others[:LISTED]))
-    found = zip(others, requests, strict=False)
+    others = [other for other in await cache.members(f"asked:{twin.image.sha256}") if other != twin.id][:LISTED]
+    requests = await asyncio.gather(*(cache.get(f"request:{other}", StoredRequest) for other in others))
+    found = zip(others, requests, strict=True)
     asked = tuple(AskedQuery(id=other, query=request.query) for other, request in found if request is not None)
     return twin.model_copy(update={"asked": asked})
 

@@ -25,11 +25,11 @@ class TwinStore(Protocol):
     async def unlock(self, key: str, owner: bytes) -> None:
         """Give the lock back, if `owner` has it."""
 
-    async def include(self, key: str, member: bytes, ttl_s: float) -> None:
-        """Add `member` to the set `key`, which is gone after `ttl_s` seconds without a new one."""
+    async def include(self, key: str, member: bytes, ttl_s: float, most: int) -> None:
+        """Add `member` to the set `key`, of which the `most` latest stay, for `ttl_s` seconds each or longer."""
 
     async def members(self, key: str) -> list[bytes]:
-        """The set, in no order; [] where there is none."""
+        """The set, the latest first; [] where there is none."""
 
     async def close(self) -> None:
         """Release connections."""

@@ -14,6 +14,8 @@ T = TypeVar("T")
 Operation = Literal["get", "put", "delete", "lock", "unlock", "include", "members"]
 
 LOOKS = 10  # in the time that a call may take
+LARGE_LOOKS = 50  # for images, which are megabytes: one of them must not pass for a store that is down
+_LARGE = "image:"
 
 _SECONDS = Histogram(
     "gateway_store_seconds",
@@ -34,10 +36,11 @@ class PunctualStore:
         self._name = name
 
     async def get(self, key: str) -> bytes | None:
-        return await self._timely("get", self._inner.get(key))
+        return await self._timely("get", self._inner.get(key), LARGE_LOOKS if key.startswith(_LARGE) else LOOKS)
 
     async def put(self, key: str, value: bytes, ttl_s: float) -> None:
-        await self._timely("put", self._inner.put(key, value, ttl_s))
+        looks = LARGE_LOOKS if key.startswith(_LARGE) else LOOKS
+        await self._timely("put", self._inner.put(key, value, ttl_s), looks)
 
     async def delete(self, key: str) -> None:
         await self._timely("delete", self._inner.delete(key))
@@ -48,8 +51,8 @@ class PunctualStore:
     async def unlock(self, key: str, owner: bytes) -> None:
         await self._timely("unlock", self._inner.unlock(key, owner))
 
-    async def include(self, key: str, member: bytes, ttl_s: float) -> None:
-        await self._timely("include", self._inner.include(key, member, ttl_s))
+    async def include(self, key: str, member: bytes, ttl_s: float, most: int) -> None:
+        await self._timely("include", self._inner.include(key, member, ttl_s, most))
 
     async def members(self, key: str) -> list[bytes]:
         return await self._timely("members", self._inner.members(key))
@@ -57,8 +60,8 @@ class PunctualStore:
     async def close(self) -> None:
         await self._inner.close()
 
-    async def _timely(self, operation: Operation, call: Awaitable[T]) -> T:
-        """What `call` returns. It is given up after LOOKS looks, a share of STORE_TIMEOUT_S apart.
+    async def _timely(self, operation: Operation, call: Awaitable[T], looks: int = LOOKS) -> T:
+        """What `call` returns. It is given up after so many looks, a share of STORE_TIMEOUT_S apart.
 
         Looks, and not the clock: where the event loop is late, so are they, and the call has had its turns in between.
         A burst of requests would else pass for a store that is down.
@@ -66,11 +69,11 @@ class PunctualStore:
         with _measured(operation):
             task = asyncio.ensure_future(call)
             try:
-                for _ in range(LOOKS):
+                for _ in range(looks):
                     await asyncio.wait({task}, timeout=STORE_TIMEOUT_S / LOOKS)
                     if task.done():
                         return task.result()
-                raise StoreUnavailableError(f"{self._name} did not answer within {STORE_TIMEOUT_S:g} s")
+                raise StoreUnavailableError(f"{self._name} did not answer within {looks * STORE_TIMEOUT_S / LOOKS:g} s")
             finally:
                 if not task.done():
                     task.cancel()

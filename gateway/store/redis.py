@@ -1,5 +1,6 @@
 """The shared twin store: Redis."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -60,15 +61,17 @@ class RedisStore:
         async with _translated():
             await self._unlock(keys=[_PREFIX + key], args=[owner])
 
-    async def include(self, key: str, member: bytes, ttl_s: float) -> None:
+    async def include(self, key: str, member: bytes, ttl_s: float, most: int) -> None:
         async with _translated(), self._redis.pipeline(transaction=True) as both:
-            both.sadd(_PREFIX + key, member)
+            both.zadd(_PREFIX + key, {member: time.time()})
+            both.zremrangebyrank(_PREFIX + key, 0, -most - 1)
             both.pexpire(_PREFIX + key, _ms(ttl_s))
             await both.execute()
 
     async def members(self, key: str) -> list[bytes]:
         async with _translated():
-            return [member for member in await self._redis.smembers(_PREFIX + key) if isinstance(member, bytes)]
+            found = await self._redis.zrevrange(_PREFIX + key, 0, -1)
+            return [member for member in found if isinstance(member, bytes)]
 
     async def close(self) -> None:
         await self._redis.aclose()

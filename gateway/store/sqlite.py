@@ -66,16 +66,21 @@ class SqliteStore:
         async with self._connected() as connection:
             await connection.execute("DELETE FROM entries WHERE key = ? AND value = ?", (key, owner))
 
-    async def include(self, key: str, member: bytes, ttl_s: float) -> None:
+    async def include(self, key: str, member: bytes, ttl_s: float, most: int) -> None:
         now = time.time()
         async with self._connected() as connection:
             await self._sweep(connection)
             await connection.execute("INSERT OR REPLACE INTO members VALUES (?, ?, ?)", (key, member, now + ttl_s))
+            await connection.execute(
+                "DELETE FROM members WHERE key = :key AND member NOT IN"
+                " (SELECT member FROM members WHERE key = :key ORDER BY expires DESC LIMIT :most)",
+                {"key": key, "most": most},
+            )
 
     async def members(self, key: str) -> list[bytes]:
         async with self._connected() as connection:
             rows = await connection.execute_fetchall(
-                "SELECT member FROM members WHERE key = ? AND expires > ?", (key, time.time())
+                "SELECT member FROM members WHERE key = ? AND expires > ? ORDER BY expires DESC", (key, time.time())
             )
             return [bytes(member) for (member,) in rows]
 

@@ -26,7 +26,7 @@ def test_tenants_share_no_value_no_lock_and_no_set(store_url: str) -> None:
     async def work(cache: Cache) -> None:
         acme, globex = cache.of("acme"), cache.of("globex")
         await acme.put("twin:1", Tombstone.now())
-        await acme.include("asked:1", "mine")
+        await acme.include("asked:1", "mine", 9)
         assert await acme.lock("lock:1", "us", 5)
         assert await globex.get("twin:1", Tombstone) is None
         assert await globex.members("asked:1") == []

@@ -138,6 +138,17 @@ def test_a_store_that_is_down_costs_no_request_and_is_told(monkeypatch: pytest.M
         assert lost.json()["code"] == "storage_unavailable"
 
 
+def test_who_was_answered_202_hears_the_result_though_the_store_is_down(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    broken = tmp_path / "twins.sqlite"
+    broken.write_bytes(b"no database" * 1000)
+    with gateway(Script(), monkeypatch, f"sqlite:///{broken}") as front:
+        address = front.segment(prefer="respond-async").headers["location"]
+        until(lambda: front.http.get(address).status_code == 503)  # the build has ended, and nobody has its twin
+        assert "event: result" in front.http.get(f"{address}/events").text
+
+
 def test_too_many_at_once_are_overloaded(monkeypatch: pytest.MonkeyPatch, store_url: str) -> None:
     script = Script(failing={"proposals": "hang"})
     with (

@@ -150,13 +150,15 @@ def test_a_lock_that_is_not_held_on_to_is_free_again(url: str) -> None:
     with_store(url, work)
 
 
-def test_a_set_holds_each_member_once_and_expires_as_a_whole(url: str) -> None:
+def test_a_set_holds_its_latest_members_once_each_until_they_expire(url: str) -> None:
     async def work(store: TwinStore) -> None:
         for member in (b"a", b"b", b"a"):
-            await store.include("set", member, 60)
-        assert sorted(await store.members("set")) == [b"a", b"b"]
+            await store.include("set", member, 60, 2)
+        assert await store.members("set") == [b"a", b"b"], "the latest first"
+        await store.include("set", b"c", 60, 2)
+        assert await store.members("set") == [b"c", b"a"], "and no more of them"
         assert await store.members("another") == []
-        await store.include("brief", b"a", 0.05)
+        await store.include("brief", b"a", 0.05, 2)
         deadline = time.monotonic() + 5
         while await store.members("brief"):
             assert time.monotonic() < deadline
