@@ -1,0 +1,63 @@
+"""What each character of an answer weighs in the loss (Eq. 10): structure, reasoning and decisions, final indices."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from dtwinseger.twin import Step, render_answer
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Of a token of each part. The paper says that they differ, not what they are: these are ours.
+
+    Only their proportions matter: all doubled, the loss is the same.
+    """
+
+    structure: Positive = 1.0  # keys and punctuation of the JSON, and the end of the turn
+    reasoning: Positive = 2.0  # criteria, and of each decision its index, reasoning, verdict and refined semantic
+    indices: Positive = 4.0  # of the answer, brackets included: [] is an answer
+    prompt: Annotated[float, Field(ge=0)] = 0.0  # instruction, twin and query; 0.05 helps a model that is trained from scratch
+
+
+def answer_weights(path: Sequence[Step], indices: Sequence[int], weights: Weights) -> tuple[str, list[float]]:
+    """The answer as `render_answer` writes it, and the weight of each of its characters.
+
+    Raises AssertionError where the pieces are not that text: the rendering was changed and this was not.
+    """
+    pieces = list(_pieces(path, indices, weights))
+    text = "".join(piece for piece, _ in pieces)
+    if text != render_answer(path, indices):
+        raise AssertionError("the spans of an answer are not those of dtwinseger.twin.render_answer")
+    return text, [weight for piece, weight in pieces for _ in piece]
+
+
+def _pieces(path: Sequence[Step], indices: Sequence[int], weights: Weights) -> Iterator[tuple[str, float]]:
+    structure, reasoning = weights.structure, weights.reasoning
+    yield '{"path":[', structure
+    for number, step in enumerate(path):
+        yield f'{"," if number else ""}{{"step":{step.step},"criterion":', structure
+        yield _json(step.criterion), reasoning
+        yield ',"decisions":[', structure
+        for place, decision in enumerate(step.decisions):
+            yield "," if place else "", structure
+            yield "{", structure
+            for field, (key, value) in enumerate(decision.model_dump().items()):
+                yield f'{"," if field else ""}"{key}":', structure
+                yield _json(value), reasoning
+            yield "}", structure
+        yield '],"otherwise":', structure
+        yield _json(step.otherwise), reasoning
+        yield "}", structure
+    yield '],"indices":', structure
+    yield _json(list(indices)), weights.indices
+    yield "}", structure
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,157 @@
+"""The trainer: Hugging Face's, with the token-weighted loss, normalised over the whole update (Eq. 10)."""
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import Sampler
+from transformers import AutoConfig, AutoTokenizer, Trainer, TrainingArguments, set_seed
+
+from dtwinseger.sftdt import TunedRecord
+from training.adapter import Adapter
+from training.segdt.reading import read
+from training.sftdt.base import load
+from training.sftdt.config import Config
+from training.sftdt.data import Batches, Examples, Shuffled, collate, examples, require_tokenizer
+from training.sftdt.loss import score_tokens
+from training.sftdt.record import CARD, CURVE, Record, RunError
+
+ADAPTER, CHECKPOINTS = "adapter", "checkpoints"
+
+
+class WeightedTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
+    """Loss of an update: Σ w·ce / Σ w over all its micro-batches on all devices."""
+
+    loss_is_scaled_for_ga = True  # by the sum of weights: not to be divided by the number of micro-batches too
+
+    def _get_num_items_in_batch(self, batch_samples: list[dict[str, torch.Tensor]], device: torch.device) -> torch.Tensor:
+        """Σ w over the micro-batches of an update, on all devices. A row's first token is predicted from nothing."""
+        total = torch.stack([batch["weights"][:, 1:].sum(dtype=torch.float64) for batch in batch_samples]).sum()
+        gathered: torch.Tensor = self.accelerator.gather(total.float().to(device))
+        return gathered.sum()
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """This micro-batch's share of the update's loss, times the devices, whose gradients are averaged."""
+        loss: torch.Tensor = model(**inputs) / num_items_in_batch * self.accelerator.num_processes
+        return loss
+
+    def _get_train_sampler(self, train_dataset: Batches | None = None) -> Sampler[int]:
+        kept = train_dataset if train_dataset is not None else self.train_dataset
+        return Shuffled(len(kept), self.args.train_batch_size * self.args.world_size, self.args.seed)
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """As Trainer does. Raises RunError where the loss is no number."""
+        if not math.isfinite(logs.get("loss", 0.0)):
+            raise RunError(f"the loss is {logs['loss']} at update {self.state.global_step}: lower `rate`, or use float32")
+        super().log(logs, start_time)
+
+
+def arguments(run: Path, config: Config) -> TrainingArguments:
+    """The configuration in Trainer's words."""
+    machine, bf16 = config.machine, config.dtype == "bfloat16"
+    sharded: dict[str, Any] = {}
+    if machine.shard:
+        sharded = {
+            "fsdp": True,
+            "fsdp_config": {
+                "transformer_layer_cls_to_wrap": ["LlamaDecoderLayer", "Embedding"],  # the embedding is not gathered while layers work
+                "activation_checkpointing": config.recompute,
+                "cpu_ram_efficient_loading": True,  # one process reads the base, the others get their shards
+                "cpu_offload": machine.offload,
+            },
+        }
+    return TrainingArguments(
+        output_dir=str(run / CHECKPOINTS),
+        num_train_epochs=config.epochs,
+        per_device_train_batch_size=config.batch,
+        gradient_accumulation_steps=config.accumulation,
+        learning_rate=config.rate,
+        lr_scheduler_type=config.schedule,
+        warmup_steps=config.warmup,  # below 1 it is a share
+        max_grad_norm=config.clip,
+        weight_decay=0.0,
+        seed=config.seed,
+        bf16=bf16,
+        use_cpu=not torch.cuda.is_available(),
+        activation_checkpointing=config.recompute and not machine.shard,
+        logging_steps=1,
+        logging_nan_inf_filter=False,  # a loss that is no number stops the run
+        save_strategy="steps",
+        save_steps=config.save_every,
+        save_total_limit=2,
+        remove_unused_columns=False,  # `weights` is no argument that Trainer knows
+        dataloader_pin_memory=torch.cuda.is_available(),
+        ddp_find_unused_parameters=False,
+        report_to="none",
+        **sharded,
+    )
+
+
+def prepare(base: Path, data: list[Path], config: Config) -> Examples:
+    """The samples of the files `data` as tokens of the base.
+
+    Raises SegDTError (with line numbers), TokenizerError, or RunError where no sample is left.
+    """
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    require_tokenizer(tokenizer, AutoConfig.from_pretrained(base).vocab_size)
+    found = examples([sample for file in data for sample in read(file)], tokenizer, config)
+    if not found.kept:
+        raise RunError(f"no sample is left to train on: {json.dumps(found.rejected)}")
+    return found
+
+
+def train(base: Path, data: list[Path], run: Path, config: Config) -> Path:
+    """Train, or go on with, the run in the folder `run`; returns the folder of its adapter.
+
+    Raises what `prepare` and `load` raise, and RunError where `run` holds another run or a finished one.
+    """
+    if (run / ADAPTER).exists():
+        raise RunError(f"{run / ADAPTER} is there already: the run is done; name a new folder")
+    found = prepare(base, data, config)
+    args = arguments(run, config)
+    if args.n_gpu > 1:
+        raise RunError(f"{args.n_gpu} GPUs are visible to one process: start one each, with torchrun --nproc-per-node")
+    record = Record.of(base, data, found, config, args.world_size)
+    begun = record.require_same(run)
+    set_seed(config.seed)
+    model = load(base, config)
+    score_tokens(model)
+    trainer = WeightedTrainer(model, args, train_dataset=Batches(found.kept), data_collator=collate)
+    if trainer.is_world_process_zero():
+        run.mkdir(parents=True, exist_ok=True)
+        record.write(run)
+        print(f"{record.samples} samples, rejected: {json.dumps(record.rejected)}", flush=True)
+    trainer.train(resume_from_checkpoint=last_checkpoint(run) if begun else None)
+    trainer.save_model(str(run / CHECKPOINTS / ADAPTER))  # moved when it is whole: an interrupted run has no adapter
+    if trainer.is_world_process_zero():
+        finish(run, record, trainer.state.log_history)
+    trainer.accelerator.wait_for_everyone()
+    return run / ADAPTER
+
+
+def last_checkpoint(run: Path) -> str | None:
+    """The latest checkpoint that was written to its end, as `trainer_state.json` is; None where there is none."""
+    whole = [file.parent for file in (run / CHECKPOINTS).glob("checkpoint-*/trainer_state.json")]
+    return str(max(whole, key=lambda folder: int(folder.name.rpartition("-")[2]))) if whole else None
+
+
+def finish(run: Path, record: Record, history: list[dict[str, Any]]) -> None:
+    """Check the adapter, write the run card, and put both where they belong. Raises AdapterError."""
+    folder = run / CHECKPOINTS / ADAPTER
+    (folder / "training_args.bin").unlink()  # a pickle
+    TunedRecord(base=record.base, base_weights=record.base_weights).write(folder)
+    adapter = Adapter.load(folder)
+    adapter.require_servable()
+    record.card(run, history, f"sftdt@{adapter.hash}")
+    for name in (CARD, CURVE):
+        shutil.copyfile(run / name, folder / name)
+    folder.rename(run / ADAPTER)
