@@ -64,5 +64,7 @@ def without_weights(config: Config) -> PeftModel:
     if config.shape is None:
         raise ConfigError("the configuration has no [shape]; without a base that is needed")
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(LlamaConfig(**config.shape.model_dump()), dtype=getattr(torch, config.dtype))
+        model = AutoModelForCausalLM.from_config(
+            LlamaConfig(**config.shape.model_dump()), dtype=getattr(torch, config.dtype)
+        )
         return with_lora(model, config, None)

@@ -98,7 +98,9 @@ def plan(shape: Shape, config: Config, tokens: int) -> Plan:
     one = layer_activations(shape, lora.rank, lora.targets, batch)
     inputs = BF16 * batch * shape.hidden_size
     kept = layers * inputs + one if config.recompute else layers * one
-    outside = batch * (FP32 * (shape.hidden_size + 1) + 2 * BF16 * shape.head_dim) + 2 * inputs  # norm, cos, sin; states
+    outside = (
+        batch * (FP32 * (shape.hidden_size + 1) + 2 * BF16 * shape.head_dim) + 2 * inputs
+    )  # norm, cos, sin; states
     head = BF16 * shape.hidden_size * (shape.vocab_size + 1)
     resident = 0 if machine.offload else 1  # offloaded: in the host's memory but for what is gathered
     return Plan(

@@ -21,8 +21,10 @@ class Weights:
 
     structure: Positive = 1.0  # keys and punctuation of the JSON, and the end of the turn
     reasoning: Positive = 2.0  # criteria, and of each decision its index, reasoning, verdict and refined semantic
-    indices: Positive = 4.0  # of the answer, brackets included: [] is an answer
-    prompt: Annotated[float, Field(ge=0)] = 0.0  # instruction, twin and query; 0.05 helps a model that is trained from scratch
+    indices: Positive = 4.0  # of the answer, and the bracket that closes them: [] is an answer
+    prompt: Annotated[float, Field(ge=0)] = (
+        0.0  # instruction, twin and query; 0.05 helps a model that is trained from scratch
+    )
 
 
 def answer_weights(path: Sequence[Step], indices: Sequence[int], weights: Weights) -> tuple[str, list[float]]:
@@ -54,8 +56,8 @@ def _pieces(path: Sequence[Step], indices: Sequence[int], weights: Weights) -> I
         yield '],"otherwise":', structure
         yield _json(step.otherwise), reasoning
         yield "}", structure
-    yield '],"indices":', structure
-    yield _json(list(indices)), weights.indices
+    yield '],"indices":[', structure
+    yield _json(list(indices))[1:], weights.indices
     yield "}", structure
 
 

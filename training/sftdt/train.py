@@ -27,7 +27,9 @@ class WeightedTrainer(Trainer):  # type: ignore[misc]  # transformers is not typ
 
     loss_is_scaled_for_ga = True  # by the sum of weights: not to be divided by the number of micro-batches too
 
-    def _get_num_items_in_batch(self, batch_samples: list[dict[str, torch.Tensor]], device: torch.device) -> torch.Tensor:
+    def _get_num_items_in_batch(
+        self, batch_samples: list[dict[str, torch.Tensor]], device: torch.device
+    ) -> torch.Tensor:
         """Σ w over the micro-batches of an update, on all devices. A row's first token is predicted from nothing."""
         total = torch.stack([batch["weights"][:, 1:].sum(dtype=torch.float64) for batch in batch_samples]).sum()
         gathered: torch.Tensor = self.accelerator.gather(total.float().to(device))
@@ -51,7 +53,9 @@ class WeightedTrainer(Trainer):  # type: ignore[misc]  # transformers is not typ
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """As Trainer does. Raises RunError where the loss is no number."""
         if not math.isfinite(logs.get("loss", 0.0)):
-            raise RunError(f"the loss is {logs['loss']} at update {self.state.global_step}: lower `rate`, or use float32")
+            raise RunError(
+                f"the loss is {logs['loss']} at update {self.state.global_step}: lower `rate`, or use float32"
+            )
         super().log(logs, start_time)
 
 
@@ -63,7 +67,10 @@ def arguments(run: Path, config: Config) -> TrainingArguments:
         sharded = {
             "fsdp": True,
             "fsdp_config": {
-                "transformer_layer_cls_to_wrap": ["LlamaDecoderLayer", "Embedding"],  # the embedding is not gathered while layers work
+                "transformer_layer_cls_to_wrap": [
+                    "LlamaDecoderLayer",
+                    "Embedding",
+                ],  # the embedding is not gathered while layers work
                 "activation_checkpointing": config.recompute,
                 "cpu_ram_efficient_loading": True,  # one process reads the base, the others get their shards
                 "cpu_offload": machine.offload,

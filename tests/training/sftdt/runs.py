@@ -1,8 +1,10 @@
 """Tiny runs: a Llama of two layers with the bundled tokenizer, and Seg-DT made up."""
 
 import json
+import os
 import random
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from dtwinseger.twin import Decision, Step, TwinRow
 from training.segdt.schema import SegDTImage, SegDTProvenance, SegDTSample
+from training.sftdt.__main__ import main
 from training.sftdt.config import Config
 
 BUNDLED = Path("models/dtwin-mini-llm")
@@ -46,7 +49,9 @@ def sample(seed: int, objects: int = 4) -> SegDTSample:
         image=SegDTImage(width=256, height=256, sha256="0" * 64, file=f"{seed}.png"),
         query=f"the {wanted}",
         dt0=tuple(
-            TwinRow(index=index, semantic=look, bbox=(index, 2, 90, 80), area_percent=20.5 - index, spatial="at the left")
+            TwinRow(
+                index=index, semantic=look, bbox=(index, 2, 90, 80), area_percent=20.5 - index, spatial="at the left"
+            )
             for index, look in enumerate(looks, start=1)
         ),
         path=(Step(step=1, criterion=f"is a {wanted}", decisions=decisions),),
@@ -76,3 +81,12 @@ def losses(run: Path) -> list[float]:
 def factors(run: Path) -> dict[str, torch.Tensor]:
     """The tensors of a finished run's adapter."""
     return load_file(run / "adapter/adapter_model.safetensors")
+
+
+def as_rank(rank: int, ranks: int, port: int, words: list[str]) -> None:
+    """The command line as one of several processes, as torchrun starts them. Exits with its status."""
+    sys.argv = ["training.sftdt", *words]
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(ranks)}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    torch.set_num_threads(1)
+    main()

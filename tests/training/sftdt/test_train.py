@@ -1,10 +1,9 @@
 """The loss is Σ w·ce / Σ w of the whole update, however it is cut; a run goes on where it stopped; its adapter serves."""
 
 import json
-import os
+import multiprocessing
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,14 +17,14 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, set_seed
 import training.sftdt.__main__ as command
 from dtwinseger.sftdt import TunedRecord
 from dtwinseger.weights import weights_hash
-from tests.training.sftdt.runs import config, factors, llama, losses, sample, written
+from tests.training.sftdt.runs import as_rank, config, factors, llama, losses, sample, written
 from training.adapter import Adapter
 from training.merge import merge
 from training.sftdt.base import load
 from training.sftdt.config import Config
 from training.sftdt.data import Batches, collate, example, examples
 from training.sftdt.loss import score_tokens
-from training.sftdt.record import RunError
+from training.sftdt.record import Record, RunError
 from training.sftdt.train import WeightedTrainer, arguments, prepare, train
 
 SAMPLES = 11  # no multiple of 2 or 8: the last update of an epoch is a short one
@@ -123,20 +122,14 @@ def test_two_ranks_are_one(shard: bool, base: Path, data: Path, whole: Path, tmp
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     words = ["--config", str(file), "--base", str(base), "--data", str(data), "--run", str(tmp_path / "run")]
-    ranks = [
-        subprocess.Popen(
-            [sys.executable, "-m", "training.sftdt", *words],
-            env=os.environ
-            | {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
-            | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    told = [rank.communicate(timeout=120)[0] for rank in ranks]
-    assert [rank.returncode for rank in ranks] == [0, 0], "\n".join(told)
+    start = multiprocessing.get_context("forkserver")  # its server imports torch once for all ranks
+    start.set_forkserver_preload(["tests.training.sftdt.runs"])
+    ranks = [start.Process(target=as_rank, args=(rank, 2, port, words)) for rank in range(2)]
+    for rank in ranks:
+        rank.start()
+    for rank in ranks:
+        rank.join(120)
+    assert [rank.exitcode for rank in ranks] == [0, 0]
     require_same(tmp_path / "run", whole)
     Adapter.load(tmp_path / "run/adapter").require_servable()
 
@@ -152,7 +145,17 @@ def test_an_interrupted_run_goes_on_to_the_same_curve(
         if trainer.state.global_step == 3:
             signal.raise_signal(signal.SIGTERM)
 
-    words = ["command", "--base", str(base), "--data", str(data), "--run", str(run), "--config", str(tmp_path / "c.toml")]
+    words = [
+        "command",
+        "--base",
+        str(base),
+        "--data",
+        str(data),
+        "--run",
+        str(run),
+        "--config",
+        str(tmp_path / "c.toml"),
+    ]
     (tmp_path / "c.toml").write_text('dtype = "float32"\nepochs = 2\nrate = 1e-2\nsave_every = 2\n')
     monkeypatch.setattr(sys, "argv", words)
     monkeypatch.setattr(WeightedTrainer, "log", interrupted)
@@ -168,8 +171,6 @@ def test_an_interrupted_run_goes_on_to_the_same_curve(
 
 def test_another_run_in_the_same_folder_is_refused(base: Path, data: Path, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
-    from training.sftdt.record import Record
-
     Record.of(base, [data], examples([], AutoTokenizer.from_pretrained(base), config()), config(seed=1), 1).write(
         tmp_path / "run"
     )
@@ -217,7 +218,9 @@ def test_running_out_of_memory_says_what_helps(
     monkeypatch.setattr(WeightedTrainer, "compute_loss", full)
     words = ["command", "--base", str(base), "--data", str(data), "--run", str(tmp_path / "run")]
     monkeypatch.setattr(sys, "argv", words)
-    with pytest.raises(SystemExit, match=r"out of memory. What helps(.|\n)*nf4 = true(.|\n)*Tried to allocate 2.00 GiB"):
+    with pytest.raises(
+        SystemExit, match=r"out of memory. What helps(.|\n)*nf4 = true(.|\n)*Tried to allocate 2.00 GiB"
+    ):
         command.main()
 
 

@@ -1,0 +1,168 @@
+"""What a sample becomes: the prompt that the reasoner asks, the answer that it parses, and a weight for each token."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from transformers import AutoTokenizer
+
+from dtwinseger.prompts import reasoning
+from dtwinseger.twin import Decision, Step, render_answer
+from tests.training.sftdt.runs import BUNDLED, config, llama, sample, written
+from training.segdt.reading import SegDTError
+from training.sftdt.config import Config, ConfigError
+from training.sftdt.data import Shuffled, TokenizerError, collate, example, examples, require_tokenizer
+from training.sftdt.loss import IGNORED
+from training.sftdt.record import RunError
+from training.sftdt.spans import Weights, answer_weights
+from training.sftdt.train import prepare
+
+TOKENIZER = AutoTokenizer.from_pretrained(BUNDLED)
+
+
+def test_prompt_and_answer_are_what_the_reasoner_asks_and_parses() -> None:
+    one = sample(1)
+    made = example(one, TOKENIZER, config())
+    prompt = TOKENIZER.apply_chat_template(reasoning(one.query, one.dt0), tokenize=False, add_generation_prompt=True)
+    asked = len(TOKENIZER(prompt)["input_ids"])
+    assert made.ids[:asked] == TOKENIZER(prompt)["input_ids"]
+    assert TOKENIZER.decode(made.ids[asked:]) == render_answer(one.path, one.indices) + "<|end|>"
+    assert set(made.weights[:asked]) == {0.0}
+    assert all(made.weights[asked:])
+
+
+def test_structure_reasoning_and_indices_weigh_what_they_should() -> None:
+    path = (
+        Step(
+            step=1,
+            criterion="is \"wet\"",
+            decisions=(Decision(index=1, reasoning="a mug", keep=True, semantic="é"), Decision(index=12, reasoning="漢", keep=False)),
+            otherwise="far",
+        ),
+    )  # fmt: skip
+    text, weights = answer_weights(path, [1], Weights())
+    assert text == render_answer(path, [1])
+    heavy = "".join(character if weight == 2 else " " for character, weight in zip(text, weights, strict=True)).split()
+    assert heavy == ['"is', '\\"wet\\""', "1", '"a', 'mug"', "true", '"é"', "12", '"漢"', "false", "null", '"far"']
+    assert "".join(character for character, weight in zip(text, weights, strict=True) if weight == 4) == "1]"
+
+
+def test_an_empty_answer_has_weight_where_it_is_decided() -> None:
+    path = (Step(step=1, criterion="is a kite", decisions=(), otherwise="none is"),)
+    text, weights = answer_weights(path, [], Weights())
+    assert [weights[-2], weights[-1]] == [4, 1]
+    assert text.endswith('"indices":[]}')
+
+
+def test_a_token_weighs_what_its_heaviest_character_does() -> None:
+    made = example(sample(1), TOKENIZER, config(weights={"prompt": 0.05}))
+    pieces = [(TOKENIZER.decode([token]), weight) for token, weight in zip(made.ids, made.weights, strict=True)]
+    assert pieces[0][1] == 0.05
+    assert dict(pieces)["<|end|>"] == 1
+    assert dict(pieces)['","keep":true,"semantic":"a'] == 2
+    assert pieces[-2] == ("]}", 4)
+
+
+def test_a_sample_that_is_too_long_is_rejected_and_counted_not_cut() -> None:
+    lengths = [len(example(sample(1, objects), TOKENIZER, config()).ids) for objects in (3, 9)]
+    found = examples([sample(1, 3), sample(1, 9)], TOKENIZER, config(tokens=lengths[0]))
+    assert [len(one.ids) for one in found.kept] == lengths[:1]
+    assert found.rejected == {f"it has more than {lengths[0]} tokens": 1}
+
+
+def test_a_control_token_in_an_answer_is_rejected() -> None:
+    one = sample(1)
+    (step,) = one.path
+    spoilt = one.model_copy(update={"path": (step.model_copy(update={"criterion": "<|end|>"}),)})
+    assert examples([spoilt], TOKENIZER, config()).rejected == {"its answer holds a control token of the model": 1}
+
+
+def test_padding_weighs_nothing() -> None:
+    short, long = (example(sample(1, objects), TOKENIZER, config()) for objects in (2, 6))
+    batch = collate([short, long])
+    assert batch["input_ids"].shape == batch["weights"].shape == (2, len(long.ids))
+    assert batch["weights"][0, len(short.ids) :].sum() == batch["attention_mask"][0, len(short.ids) :].sum() == 0
+    assert ((batch["labels"] == IGNORED) == (batch["weights"] == 0)).all()
+
+
+def test_each_epoch_has_its_order_and_no_sample_twice() -> None:
+    order = Shuffled(11, 4, seed=0)
+    first = list(order)
+    assert sorted(first[:11]) == list(range(11))
+    assert first[11:] == [11]  # the blank one
+    order.set_epoch(1)
+    assert list(order)[:11] != first[:11]
+
+
+def test_the_date_in_a_template_is_the_configured_one() -> None:
+    dated = AutoTokenizer.from_pretrained(BUNDLED)
+    dated.chat_template = "{{ date_string }}" + dated.chat_template
+    ids = example(sample(1), dated, config(date="1 Jan 2025")).ids
+    assert dated.decode(ids).startswith("1 Jan 2025")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"is_fast": False}, "does not say which characters a token covers"),
+        ({"chat_template": None}, "has no chat template"),
+    ],
+)
+def test_a_tokenizer_that_cannot_be_used_is_refused(change: dict[str, Any], words: str) -> None:
+    class Changed:
+        is_fast, chat_template = True, "x"
+
+        def __len__(self) -> int:
+            return 10
+
+    tokenizer: Any = Changed()
+    for name, value in change.items():
+        setattr(tokenizer, name, value)
+    with pytest.raises(TokenizerError, match=words):
+        require_tokenizer(tokenizer, 10)
+
+
+def test_a_template_that_changes_the_answer_or_does_not_end_it_is_refused() -> None:
+    for template, words in (
+        ("{% for m in messages %}{{ m['content'] | upper }}{% endfor %}", "does not put the answer, as it is"),
+        ("{% for m in messages %}{{ m['content'] }}{% endfor %}", "does not end an answer with a token of its own"),
+    ):
+        tokenizer = AutoTokenizer.from_pretrained(BUNDLED)
+        tokenizer.chat_template = template
+        with pytest.raises(TokenizerError, match=words):
+            example(sample(1), tokenizer, config())
+
+
+def test_the_tokenizer_of_a_larger_model_is_refused(tmp_path: Path) -> None:
+    base = llama(tmp_path / "small", vocabulary=2000)
+    with pytest.raises(TokenizerError, match="the tokenizer has 2683 tokens, the model 2000: it is another model's"):
+        prepare(base, [written(tmp_path / "data.jsonl", 1)], config())
+
+
+def test_broken_data_is_told_by_its_line_and_too_long_data_leaves_nothing(tmp_path: Path) -> None:
+    file = written(tmp_path / "data.jsonl", 3)
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join([lines[0], "{", lines[2].replace('"indices":[', '"indices":[9,')]) + "\n")
+    with pytest.raises(SegDTError) as refused:
+        prepare(BUNDLED, [file], config())
+    assert f"{file}:2: not JSON" in str(refused.value)
+    assert f"{file}:3: indices: [9] are not in the twin" in str(refused.value)
+    with pytest.raises(RunError, match="no sample is left to train on"):
+        prepare(BUNDLED, [written(tmp_path / "data.jsonl", 3)], config(tokens=16))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[lora]\nrank = 12", r"lora.rank: Input should be 8, 16, 32, 64, 128 or 256"),
+        ("[lora]\nuse_dora = true", "lora.use_dora: Extra inputs are not permitted"),
+        ('[lora]\nmodules_to_save = ["lm_head"]', "lora.modules_to_save: Extra inputs are not permitted"),
+        ('[lora]\ntargets = ["q_proj", "lm_head"]', "vLLM serves adapters of linear layers"),
+        ("[weights]\nindices = 0", "weights.indices: Input should be greater than 0"),
+        ("epochs = ", "is no TOML"),
+    ],
+)
+def test_a_configuration_that_vllm_would_not_serve_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "run.toml").write_text(text)
+    with pytest.raises(ConfigError, match=words):
+        Config.load(tmp_path / "run.toml")
