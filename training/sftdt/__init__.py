@@ -1,1 +1,1 @@
-"""SFTDT (section 3.4, Eq. 10): fine-tunes a language model to write the reasoning paths of Seg-DT, as a LoRA adapter."""
+"""SFTDT (section 3.4, Eq. 10): tunes a language model to write the reasoning paths of Seg-DT, as a LoRA adapter."""

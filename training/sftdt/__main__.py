@@ -27,8 +27,8 @@ from training.sftdt.plan import table
 from training.sftdt.record import RunError
 from training.sftdt.train import last_checkpoint, train
 
-MEMORY = """out of memory. What helps, the most first: a smaller `tokens` (longer samples are rejected and counted), `batch = 1`,
-`recompute = true`, `nf4 = true`, `machine.shard = true` over more devices, a smaller `lora.rank`.
+MEMORY = """out of memory. What helps, the most first: a smaller `tokens` (longer samples are rejected and counted),
+`batch = 1`, `recompute = true`, `nf4 = true`, `machine.shard = true` over more devices, a smaller `lora.rank`.
 --plan TOKENS says what each part takes."""
 
 

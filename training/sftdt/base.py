@@ -1,4 +1,4 @@
-"""The model that is trained: the base, quantized or not, with fresh LoRA factors; or its shape alone, without weights."""
+"""The model that is trained: the base, quantized or not, with fresh LoRA factors; or its shape alone, weightless."""
 
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ def load(base: Path, config: Config) -> PeftModel:
 
 
 def with_lora(model: Any, config: Config, base: str | None) -> PeftModel:
-    """`model`, frozen, with LoRA factors at every target. Raises ConfigError where one is missing, or is elsewhere too."""
+    """`model`, frozen, with LoRA factors at every target. Raises ConfigError where one is not once in each layer."""
     layers = model.config.num_hidden_layers
     counts = {
         target: sum(name.rpartition(".")[2] == target for name, _ in model.named_modules())

@@ -42,7 +42,7 @@ class Examples:
 
 
 def require_tokenizer(tokenizer: PreTrainedTokenizerBase, vocabulary: int) -> None:
-    """Raise TokenizerError for a tokenizer without offsets or template, or with more tokens than the model's `vocabulary`."""
+    """Raise TokenizerError for one without offsets or template, or with more tokens than the model's `vocabulary`."""
     name = type(tokenizer).__name__
     if not tokenizer.is_fast:
         raise TokenizerError(
@@ -106,7 +106,7 @@ def token_weights(spans: Sequence[tuple[int, int]], characters: Sequence[float])
     """The weight of each token: the largest among its characters, from start to end, exclusive.
 
     A token without a character of its own (bytes of one that the token before began) weighs what that one does.
-    Raises TokenizerError where the tokens leave a character out that is not white space at their start.
+    Raises TokenizerError where the tokens leave a character out.
     """
     if any(after[0] > before[1] for before, after in pairwise(spans)) or (spans and spans[-1][1] < len(characters)):
         raise TokenizerError("the tokenizer's offsets leave out characters of the answer")
@@ -154,7 +154,10 @@ class Shuffled(Sampler[int]):
 
 
 def collate(batch: Sequence[Example]) -> dict[str, torch.Tensor]:
-    """B examples padded at their right to T tokens: input_ids, attention_mask, labels [B, T] int64, weights [B, T] float32."""
+    """B examples padded at their right to T tokens.
+
+    input_ids, attention_mask, labels [B, T] int64; weights [B, T] float32.
+    """
     longest = max(len(one.ids) for one in batch)
     ids, mask = torch.zeros(2, len(batch), longest, dtype=torch.int64)
     labels = torch.full((len(batch), longest), IGNORED)

@@ -51,9 +51,7 @@ def dry_run(config: Config) -> str:
 
 def require_names(names: frozenset[str], shape: Shape, config: Config) -> None:
     """Raise AdapterError unless `names` are those of two factors at each target of each layer, as vLLM reads them."""
-    block = {
-        name: "mlp" if "gate" in name or "up" in name or "down" in name else "self_attn" for name in linears(shape)
-    }
+    block = {name: "mlp" if name.startswith(("gate", "up", "down")) else "self_attn" for name in linears(shape)}
     expected = {
         f"{PREFIX}{layer}.{block.get(target, '?')}.{target}.lora_{factor}.weight"
         for layer in range(shape.num_hidden_layers)

@@ -34,13 +34,13 @@ def weighted_nll(
 ) -> torch.Tensor:
     """Σ w·ce of the tokens of a batch, a scalar in float32. Logits are made of supervised positions, `chunk` at a time.
 
-    input_ids, attention_mask [B, T] int64. labels [B, T] int64: the token itself, or IGNORED. weights [B, T] float32: of
-    predicting it, 0 where it is IGNORED. A row's first token is predicted from nothing and never counts.
+    input_ids, attention_mask [B, T] int64. labels [B, T] int64: the token itself, or IGNORED. weights [B, T] float32:
+    of predicting it, 0 where it is IGNORED. A row's first token is predicted from nothing and never counts.
     """
     hidden = decoder(input_ids=input_ids, attention_mask=attention_mask, use_cache=False).last_hidden_state[:, :-1]
     told = labels[:, 1:] != IGNORED
     states, targets, counts = hidden[told], labels[:, 1:][told], weights[:, 1:][told]  # [S, H], [S], [S]
-    total = (hidden[:, :1] * 0).sum().float()  # a batch without a target still has a gradient: zero
+    total: torch.Tensor = (hidden[:, :1] * 0).sum().float()  # a batch without a target still has a gradient: zero
     for part in zip(*(values.split(chunk) for values in (states, targets, counts)), strict=True):
         total = total + checkpoint(_chunk, head, *part, use_reentrant=False)
     return total

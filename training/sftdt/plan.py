@@ -70,7 +70,7 @@ def lora_parameters(shape: Shape, rank: int, targets: tuple[str, ...]) -> int:
 
 
 def layer_activations(shape: Shape, rank: int, targets: tuple[str, ...], tokens: int) -> int:
-    """What a layer saves for its backward pass, in bytes: bfloat16 under autocast, factors in float32, SDPA, one sample.
+    """What a layer saves for its backward pass, in bytes: bfloat16 under autocast, factors in float32, SDPA.
 
     Frozen linears save nothing. Autocast hands each factor its own copy of the input, and each weight cast.
     """

@@ -60,7 +60,7 @@ class Record(BaseModel):
         )
 
     def require_same(self, run: Path) -> bool:
-        """Whether `run` holds this run, begun; False where it holds none. Raises RunError where it holds another one."""
+        """Whether `run` holds this run, begun; False where it holds none. Raises RunError for another one."""
         file = run / FILE
         if not file.is_file():
             return False

@@ -35,11 +35,14 @@ def test_structure_reasoning_and_indices_weigh_what_they_should() -> None:
     path = (
         Step(
             step=1,
-            criterion="is \"wet\"",
-            decisions=(Decision(index=1, reasoning="a mug", keep=True, semantic="é"), Decision(index=12, reasoning="漢", keep=False)),
+            criterion='is "wet"',
+            decisions=(
+                Decision(index=1, reasoning="a mug", keep=True, semantic="é"),
+                Decision(index=12, reasoning="漢", keep=False),
+            ),
             otherwise="far",
         ),
-    )  # fmt: skip
+    )
     text, weights = answer_weights(path, [1], Weights())
     assert text == render_answer(path, [1])
     heavy = "".join(character if weight == 2 else " " for character, weight in zip(text, weights, strict=True)).split()

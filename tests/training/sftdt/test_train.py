@@ -1,4 +1,4 @@
-"""The loss is Σ w·ce / Σ w of the whole update, however it is cut; a run goes on where it stopped; its adapter serves."""
+"""The loss is Σ w·ce / Σ w of an update, however it is cut; a run goes on where it stopped; its adapter serves."""
 
 import json
 import multiprocessing
