@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from dtwinseger.evaluation.datasets import load
-from dtwinseger.evaluation.samples import DatasetError
 from pydantic import ValidationError
 from rich.console import Console
 
 from dtwinseger import __version__, api
+from dtwinseger.evaluation.datasets import load
+from dtwinseger.evaluation.samples import DatasetError
 from dtwinseger.problems import Problem, in_words
 from dtwinseger.service.engine import Engine
 from training.segdt import draft, perceived, reasonseg, scenes

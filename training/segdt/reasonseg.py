@@ -9,7 +9,6 @@ import asyncio
 from typing import Protocol
 
 from dtwinseger.evaluation.samples import Sample
-
 from dtwinseger.images import decode_image
 from dtwinseger.problems import Problem
 from dtwinseger.twin import Granularity, TwinObject
