@@ -41,7 +41,11 @@ def load(base: Path, config: Config) -> PeftModel:
             bnb_4bit_compute_dtype=dtype,
             bnb_4bit_quant_storage=dtype,  # FSDP shards parameters of one floating dtype only
         )
+        if config.machine.shard:
+            options["device_map"] = {"": "cpu"}  # quantized there: whole, it does not fit a device
     model = AutoModelForCausalLM.from_pretrained(base, **options)
+    if config.nf4 and config.machine.shard:
+        vars(model).pop("hf_device_map", None)  # accelerate refuses to move it; FSDP moves each layer as it shards it
     model.config.use_cache = False
     return with_lora(model, config, str(base))
 

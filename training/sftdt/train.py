@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -67,12 +68,10 @@ def arguments(run: Path, config: Config) -> TrainingArguments:
         sharded = {
             "fsdp": True,
             "fsdp_config": {
-                "transformer_layer_cls_to_wrap": [
-                    "LlamaDecoderLayer",
-                    "Embedding",
-                ],  # the embedding is not gathered while layers work
+                "transformer_layer_cls_to_wrap": ["LlamaDecoderLayer"],
                 "activation_checkpointing": config.recompute,
-                "cpu_ram_efficient_loading": True,  # one process reads the base, the others get their shards
+                # One process reads the base and the others get their shards; accelerate cannot hand out NF4.
+                "cpu_ram_efficient_loading": not config.nf4,
                 "cpu_offload": machine.offload,
             },
         }
@@ -123,10 +122,14 @@ def train(base: Path, data: list[Path], run: Path, config: Config) -> Path:
     """
     if (run / ADAPTER).exists():
         raise RunError(f"{run / ADAPTER} is there already: the run is done; name a new folder")
+    if (processes := int(os.environ.get("WORLD_SIZE", "1"))) != (devices := config.machine.devices):
+        raise RunError(
+            f"`machine.devices` is {devices}, processes are {processes}: torchrun --nproc-per-node {devices}"
+        )
     found = prepare(base, data, config)
     args = arguments(run, config)
     if args.n_gpu > 1:
-        raise RunError(f"{args.n_gpu} GPUs are visible to one process: start one each, with torchrun --nproc-per-node")
+        raise RunError(f"{args.n_gpu} GPUs are visible to one process: show it one, or use all with torchrun")
     record = Record.of(base, data, found, config, args.world_size)
     begun = record.require_same(run)
     set_seed(config.seed)

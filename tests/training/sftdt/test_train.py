@@ -111,12 +111,17 @@ def test_all_weights_doubled_change_nothing_and_one_alone_does(
     assert losses(tmp_path / "other")[0] != pytest.approx(losses(whole)[0], rel=1e-4)
 
 
-@pytest.mark.parametrize("shard", [False, True], ids=["replicated", "sharded"])
-def test_two_ranks_are_one(shard: bool, base: Path, data: Path, whole: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("shard", "nf4"), [(False, False), (True, False), (True, True)], ids=["replicated", "sharded", "quantized"]
+)
+def test_two_ranks_are_one(shard: bool, nf4: bool, base: Path, data: Path, whole: Path, tmp_path: Path) -> None:
+    if nf4:
+        whole = tmp_path / "whole"
+        train(base, [data], whole, config(nf4=True))
     file = tmp_path / "run.toml"
     file.write_text(
         'dtype = "float32"\nepochs = 2\nrate = 1e-2\nsave_every = 2\naccumulation = 4\n'
-        f"recompute = {str(shard).lower()}\n[machine]\ndevices = 2\nshard = {str(shard).lower()}\n"
+        f"recompute = {str(shard).lower()}\nnf4 = {str(nf4).lower()}\n[machine]\ndevices = 2\nshard = {str(shard).lower()}\n"
     )
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -202,6 +207,11 @@ def test_the_run_card_says_what_the_run_was(whole: Path, data: Path) -> None:
     assert record["data"][data.name] in card
     assert (whole / "adapter/loss.png").read_bytes().startswith(b"\x89PNG")
     assert not list((whole / "adapter").glob("*.bin"))  # no pickles
+
+
+def test_a_configuration_for_more_devices_says_how_to_start_them(base: Path, data: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"`machine.devices` is 8, processes are 1: torchrun --nproc-per-node 8"):
+        train(base, [data], tmp_path / "run", config(machine={"devices": 8, "shard": True}))
 
 
 def test_a_loss_that_is_no_number_stops_the_run(base: Path, data: Path, tmp_path: Path) -> None:
