@@ -123,9 +123,7 @@ def train(base: Path, data: list[Path], run: Path, config: Config) -> Path:
     if (run / ADAPTER).exists():
         raise RunError(f"{run / ADAPTER} is there already: the run is done; name a new folder")
     if (processes := int(os.environ.get("WORLD_SIZE", "1"))) != (devices := config.machine.devices):
-        raise RunError(
-            f"`machine.devices` is {devices}, processes are {processes}: torchrun --nproc-per-node {devices}"
-        )
+        raise RunError(f"`machine.devices` is {devices}, {processes} run: torchrun --nproc-per-node {devices}")
     found = prepare(base, data, config)
     args = arguments(run, config)
     if args.n_gpu > 1:

@@ -121,7 +121,8 @@ def test_two_ranks_are_one(shard: bool, nf4: bool, base: Path, data: Path, whole
     file = tmp_path / "run.toml"
     file.write_text(
         'dtype = "float32"\nepochs = 2\nrate = 1e-2\nsave_every = 2\naccumulation = 4\n'
-        f"recompute = {str(shard).lower()}\nnf4 = {str(nf4).lower()}\n[machine]\ndevices = 2\nshard = {str(shard).lower()}\n"
+        f"recompute = {str(shard).lower()}\nnf4 = {str(nf4).lower()}\n"
+        f"[machine]\ndevices = 2\nshard = {str(shard).lower()}\n"
     )
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -210,7 +211,7 @@ def test_the_run_card_says_what_the_run_was(whole: Path, data: Path) -> None:
 
 
 def test_a_configuration_for_more_devices_says_how_to_start_them(base: Path, data: Path, tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"`machine.devices` is 8, processes are 1: torchrun --nproc-per-node 8"):
+    with pytest.raises(RunError, match=r"`machine.devices` is 8, 1 run: torchrun --nproc-per-node 8"):
         train(base, [data], tmp_path / "run", config(machine={"devices": 8, "shard": True}))
 
 
