@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from dtwinseger.problems import Problem
 from gateway.keys import PUBLIC, of_tenant
-from gateway.store import StoreUnavailableError, TwinStore
+from gateway.store import LARGE_KEYS, StoreUnavailableError, TwinStore
 from gateway.store.codec import pack_model, unpack_model
 
 log = structlog.get_logger()
@@ -77,7 +77,8 @@ class Cache:
         """Store `value`, if the store is up, for the configured time and `extra_ttl_s` seconds more."""
 
         async def packed() -> None:
-            stored = await asyncio.to_thread(pack_model, value)
+            large = key.startswith(LARGE_KEYS)
+            stored = await asyncio.to_thread(pack_model, value) if large else pack_model(value)
             await self._store.put(self._key(key), stored, self._ttl_s + extra_ttl_s)
 
         await self._try(packed, None)

@@ -36,6 +36,7 @@ class TwinStore(Protocol):
 
 
 STORE_TIMEOUT_S = 0.2  # of a call
+LARGE_KEYS = "image:"  # begin so: their values are megabytes
 
 
 def open_store(url: str) -> TwinStore:

@@ -8,14 +8,13 @@ from typing import Literal, TypeVar
 
 from prometheus_client import Histogram
 
-from gateway.store import STORE_TIMEOUT_S, StoreUnavailableError, TwinStore
+from gateway.store import LARGE_KEYS, STORE_TIMEOUT_S, StoreUnavailableError, TwinStore
 
 T = TypeVar("T")
 Operation = Literal["get", "put", "delete", "lock", "unlock", "include", "members"]
 
 LOOKS = 10  # in the time that a call may take
 LARGE_LOOKS = 50  # for images, which are megabytes: one of them must not pass for a store that is down
-_LARGE = "image:"
 
 _SECONDS = Histogram(
     "gateway_store_seconds",
@@ -36,10 +35,10 @@ class PunctualStore:
         self._name = name
 
     async def get(self, key: str) -> bytes | None:
-        return await self._timely("get", self._inner.get(key), LARGE_LOOKS if key.startswith(_LARGE) else LOOKS)
+        return await self._timely("get", self._inner.get(key), LARGE_LOOKS if key.startswith(LARGE_KEYS) else LOOKS)
 
     async def put(self, key: str, value: bytes, ttl_s: float) -> None:
-        looks = LARGE_LOOKS if key.startswith(_LARGE) else LOOKS
+        looks = LARGE_LOOKS if key.startswith(LARGE_KEYS) else LOOKS
         await self._timely("put", self._inner.put(key, value, ttl_s), looks)
 
     async def delete(self, key: str) -> None:
