@@ -74,8 +74,7 @@ def test_a_question_asked_on_the_page_is_answered(page: Page, stack: Stack) -> N
     page.wait_for_selector("#preview", state="visible")
     _keep(page, "form")
     page.click("form button[type=submit]")
-    page.wait_for_selector("#seen .object")
-    _keep(page, "stages")
+    page.wait_for_url("**/dt/*")  # what it shows until then may be there too briefly to be caught
     page.wait_for_selector("#overlay[data-ready]")
     _keep(page, "answer")
     page.fill("#query", "which things are green?")
