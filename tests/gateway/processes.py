@@ -1,7 +1,6 @@
-"""Gateways as processes of their own, and a redis-server that they share."""
+"""Gateways as processes of their own."""
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -10,26 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
-import pytest
 
 from tests.doubles.serving import free_port
 
 ROOT = Path(__file__).parents[2]
-
-
-@contextmanager
-def redis_server(folder: Path) -> Iterator[str]:
-    """The URL of a redis-server of one's own."""
-    binary = shutil.which("redis-server")
-    if binary is None:
-        pytest.skip("needs redis-server: apt-get install redis-server")
-    port = free_port()
-    command = [binary, "--port", str(port), "--save", "", "--dir", str(folder), "--daemonize", "no"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
-        try:
-            yield f"redis://127.0.0.1:{port}/0"
-        finally:
-            server.terminate()
 
 
 @contextmanager

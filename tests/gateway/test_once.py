@@ -8,10 +8,11 @@ import httpx2
 import pytest
 
 from dtwinseger.twin import DigitalTwin
+from tests.doubles.redis_server import redis_server
 from tests.doubles.services import Script, services_app
 from tests.doubles.serving import serving
 from tests.gateway.conftest import Gateway, png
-from tests.gateway.processes import gateway_process, redis_server
+from tests.gateway.processes import gateway_process
 from tests.gateway.test_failure import until
 from tests.gateway.test_waiting import told
 
@@ -62,13 +63,13 @@ def shared_script() -> Script:
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory, shared_script: Script) -> Iterator[tuple[str, str]]:
+def pair(shared_script: Script) -> Iterator[tuple[str, str]]:
     """Two gateways with one Redis."""
     with (
-        redis_server(tmp_path_factory.mktemp("redis")) as store_url,
+        redis_server() as redis,
         serving(services_app(shared_script)) as services,
-        gateway_process(services, store_url) as (one, _),
-        gateway_process(services, store_url) as (two, _),
+        gateway_process(services, redis.url) as (one, _),
+        gateway_process(services, redis.url) as (two, _),
     ):
         yield one, two
 
