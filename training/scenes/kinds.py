@@ -68,7 +68,7 @@ def bottle(vary: Vary) -> list[Fill]:
         Fill("body", "main", poly((-0.14, neck), (0.14, neck), (w, neck + 0.35), (-w, neck + 0.35))),
         Fill("body", "main", rounded(-w, neck + 0.28, w, 1, 0.12)),
         Fill("body", "light", box(-w, neck + 0.5, w, neck + 0.78)),
-        Fill("cap", "gray", box(-0.2, -1, 0.2, -0.76)),
+        Fill("lid", "gray", box(-0.2, -1, 0.2, -0.76)),
     ]
 
 
@@ -199,12 +199,12 @@ def mug(vary: Vary) -> list[Fill]:
 
 def tree(vary: Vary) -> list[Fill]:
     lobes = [(-0.42, -0.15), (0.42, -0.15), (0.0, -0.05), (-0.25, -0.6), (0.25, -0.6)]
-    crown = [Fill("crown", "main", disc(x, y, r, r)) for x, y in lobes for r in [vary(0.4, 0.48)]]
+    crown = [Fill("foliage", "main", disc(x, y, r, r)) for x, y in lobes for r in [vary(0.4, 0.48)]]
     return [
         Fill("trunk", "brown", poly((-0.13, 0.1), (0.13, 0.1), (0.22, 1), (-0.22, 1))),
         *crown,
-        Fill("crown", "light", disc(-0.3, -0.65, 0.14, 0.1)),
-        Fill("crown", "dark", disc(0.35, -0.02, 0.2, 0.12)),
+        Fill("foliage", "light", disc(-0.3, -0.65, 0.14, 0.1)),
+        Fill("foliage", "dark", disc(0.35, -0.02, 0.2, 0.12)),
     ]
 
 

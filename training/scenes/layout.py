@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from training.scenes.kinds import SHAPES
 from training.scenes.sprite import Sprite, draw_sprite
-from training.scenes.world import COLORS, KINDS, SIZES
+from training.scenes.vocabulary import COLORS, SIZES
 
 FEWEST, MOST = 3, 8  # objects a scene
 MIN_VISIBLE = 0.6  # share of an object that stays visible
@@ -52,7 +53,7 @@ def arrange(rng: np.random.Generator, width: int, height: int) -> Layout:
     draws = 0
     while len(placed) < count and (draws < 2 * MOST or len(placed) < FEWEST):
         draws += 1
-        kind = _choose(rng, KINDS)
+        kind = _choose(rng, SHAPES)
         if len(placed) == count // 2 and rng.random() < REPEAT:
             kind = kinds[int(rng.integers(len(kinds)))]
         look = (kind, _choose(rng, COLORS), _choose(rng, SIZES))

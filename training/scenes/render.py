@@ -4,7 +4,8 @@ import numpy as np
 
 from training.scenes.backgrounds import background, light
 from training.scenes.layout import MAX_PARTS, Layout, arrange
-from training.scenes.world import KINDS, Part, Scene, SceneObject
+from training.scenes.vocabulary import KINDS
+from training.scenes.world import Part, Scene, SceneObject
 
 SMALLEST = 256  # pixels: below, the parts of small objects vanish
 
@@ -40,7 +41,7 @@ def _objects(layout: Layout) -> list[SceneObject]:
         sprite = place.sprite
         first = MAX_PARTS * index
         whole = (layout.owners >= first) & (layout.owners < first + MAX_PARTS)
-        parts = [Part(name, layout.owners == first + part) for part, name in enumerate(KINDS[sprite.kind])]
+        parts = [Part(name, layout.owners == first + part) for part, name in enumerate(KINDS[sprite.kind].parts)]
         visible = tuple(part for part in parts if part.mask.any())
-        objects.append(SceneObject(sprite.kind, sprite.color, sprite.size, whole, visible))
+        objects.append(SceneObject(sprite.kind, sprite.color, sprite.size, None, None, whole, visible))
     return objects

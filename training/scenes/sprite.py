@@ -7,7 +7,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
 from training.scenes.kinds import HOLE, SHAPES
-from training.scenes.world import COLORS, KINDS, SIZES
+from training.scenes.vocabulary import COLORS, KINDS, SIZES
 
 SAMPLES = 4  # a side, for each pixel
 JITTER = 0.08  # of the size
@@ -35,7 +35,7 @@ class Sprite:
     alpha: Floats  # [h, w], covered share of each pixel
     paint: Floats  # [3, h, w] RGB, color times alpha
     shadow: Floats  # [h, w], 0 to 1
-    labels: npt.NDArray[np.int16]  # [h, w], index into KINDS[kind] where half a pixel is covered, else -1
+    labels: npt.NDArray[np.int16]  # [h, w], index into KINDS[kind].parts where half a pixel is covered, else -1
 
 
 def draw_sprite(rng: np.random.Generator, kind: str, color: str, size: str, side: int) -> Sprite:
@@ -64,12 +64,12 @@ def draw_sprite(rng: np.random.Generator, kind: str, color: str, size: str, side
     samples = np.asarray(sampled)
     tones = _tones(rng, color)
     light = np.linspace(1.07, 0.9, height, dtype=np.float32)[:, None]  # lit from above
-    shares = np.zeros((len(KINDS[kind]), height, width), np.float32)
+    shares = np.zeros((len(KINDS[kind].parts), height, width), np.float32)
     paint = np.zeros((3, height, width), np.float32)
     for index, (part, tone) in enumerate(slots, start=1):
         hits = Image.fromarray(np.where(samples == index, np.uint8(255), np.uint8(0)))
         share = np.asarray(hits.reduce(SAMPLES), np.float32) / 255
-        shares[KINDS[kind].index(part)] += share
+        shares[KINDS[kind].parts.index(part)] += share
         paint += share * tones[tone][:, None, None]
     alpha = np.minimum(shares.sum(axis=0), 1)
     labels = np.where(alpha >= 0.5, shares.argmax(axis=0), -1).astype(np.int16)

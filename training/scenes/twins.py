@@ -1,19 +1,38 @@
 """The true twin of a scene: the rows that the gateway would build, were perception and semantics perfect."""
 
+from typing import Literal
+
 from dtwinseger.api import Semantics
 from dtwinseger.twin import Mask, TwinObject, build_objects
-from training.scenes.world import Scene, SceneObject
+from training.scenes.vocabulary import part_wording
+from training.scenes.world import Part, Scene, SceneObject
+
+Level = Literal["object", "part"]
 
 
-def true_twin(scene: Scene) -> tuple[TwinObject, ...]:
-    """The objects of the scene, by visible area, largest first, with indices 1..N."""
-    return build_objects(
-        [Mask.encode(found.mask) for found in scene.objects],
-        [1.0] * len(scene.objects),
-        [true_semantics(found) for found in scene.objects],
-    )
+def true_twin(scene: Scene, level: Level = "object") -> tuple[TwinObject, ...]:
+    """The objects of the scene, or the parts of them all, by visible area, largest first, with indices 1..N."""
+    if level == "object":
+        masks, said = [found.mask for found in scene.objects], [true_semantics(found) for found in scene.objects]
+    else:
+        parts = true_parts(scene)
+        masks, said = [part.mask for _, part in parts], [true_part_semantics(found, part) for found, part in parts]
+    return build_objects([Mask.encode(mask) for mask in masks], [1.0] * len(masks), said)
+
+
+def true_parts(scene: Scene) -> tuple[tuple[SceneObject, Part], ...]:
+    """The parts of all objects, each with its object, in the order of the part twin."""
+    parts = [(found, part) for found in scene.objects for part in found.parts]
+    return tuple(sorted(parts, key=lambda pair: -int(pair[1].mask.sum())))
 
 
 def true_semantics(found: SceneObject) -> Semantics:
-    """What a perfect VLM says of the object."""
-    return Semantics(semantic=found.semantic, category=found.kind, attributes=(found.size, found.color), relevance=0.0)
+    """What a perfect VLM says of the object; attributes: its size, its color, and its pattern or material if any."""
+    said = (found.size, found.color, found.pattern or found.material)
+    attributes = tuple(word for word in said if word)
+    return Semantics(semantic=found.semantic, category=found.kind, attributes=attributes, relevance=0.0)
+
+
+def true_part_semantics(found: SceneObject, part: Part) -> Semantics:
+    """What a perfect VLM says of a part of the object: "the handle of a small red mug"."""
+    return Semantics(semantic=part_wording(part.name, found.semantic), category=part.name, attributes=(), relevance=0.0)
