@@ -57,6 +57,17 @@ def stroke(points: Polygon, width: float, end: float | None = None) -> Polygon:
     return np.concatenate([points + normal * half, (points - normal * half)[::-1]])
 
 
+def wall(y: float, rx: float, ry: float, *right: Point) -> Polygon:
+    """The outer wall of a round vessel below the near edge of its mouth, an ellipse about (0, y); right: its side, down."""
+    side = poly(*right)
+    return np.concatenate([disc(0, y, rx, ry, 180, 0), side, side[::-1] * (-1, 1)])
+
+
+def lip(y: float, rx: float, ry: float, width: float) -> Polygon:
+    """The near half of a ring about (0, y)."""
+    return np.concatenate([disc(0, y, rx, ry, 180, 0), disc(0, y, rx - width, ry - width / 2, 0, 180)])
+
+
 def wave(x: float, top: float, bottom: float, swing: float, width: float) -> Polygon:
     """A band that swings three times to the sides on its way down."""
     y = np.linspace(top, bottom, 31)
