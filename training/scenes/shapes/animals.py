@@ -60,7 +60,7 @@ def bird(vary: Vary) -> list[Fill]:
         Fill("body", "main", body),
         Fill("body", "light", blob((0.72, -0.06), (0.62, 0.26), (0.24, 0.53), (0.1, 0.5), (0.42, 0.24))),
         Fill("wing", "dark", rotated(wing, lift, 0.34, 0)),
-        Fill("wing", "ink", rotated(stroke(curve((0.1, 0.14), (-0.2, 0.16), (-0.5, 0.12)), 0.05), lift, 0.34, 0)),
+        Fill("wing", "main", rotated(stroke(curve((0.1, 0.14), (-0.2, 0.16), (-0.5, 0.12)), 0.05), lift, 0.34, 0)),
         Fill("body", "paper", disc(0.56, -0.44, 0.1, 0.1)),
         Fill("body", "pupil", disc(0.58, -0.44, 0.065, 0.065)),
     ]
@@ -106,7 +106,6 @@ def butterfly(vary: Vary) -> list[Fill]:
             Fill("wings", "dark", blob(*((s * x, y) for x, y in lower))),
             Fill("wings", "light", disc(s * 0.46, 0.38, 0.13, 0.17)),
             Fill("wings", "main", blob(*((s * x, y) for x, y in upper))),
-            Fill("wings", "main", disc(s * 0.5, -0.3, 0.2, 0.2)),
         ]
         fills.append(Fill("body", "gray", stroke(curve((0.03 * s, -0.46), (0.1 * s, -0.76), (0.26 * s, -0.9)), 0.06)))
     return [

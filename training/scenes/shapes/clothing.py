@@ -50,13 +50,16 @@ def umbrella(vary: Vary) -> list[Fill]:
 
 
 def backpack(vary: Vary) -> list[Fill]:
+    strap = stroke(curve((0.4, -0.5), (0.84, -0.2), (0.82, 0.5), (0.5, 0.8)), 0.17)
     w, top = vary(0.6, 0.66), vary(-0.78, -0.7)
     return [
         Fill("straps", "gray", disc(0, top, 0.24, 0.22)),
         Fill(HOLE, "", disc(0, top, 0.12, 0.11)),
         *(
             Fill(
-                "straps", "gray", stroke(curve((0.4 * s, -0.5), (0.9 * s, -0.2), (0.84 * s, 0.5), (0.5 * s, 0.8)), 0.17)
+                "straps",
+                "gray",
+                stroke(curve((0.4 * s, -0.5), (0.84 * s, -0.2), (0.82 * s, 0.5), (0.5 * s, 0.8)), 0.17),
             )
             for s in (-1, 1)
         ),

@@ -1,7 +1,9 @@
 """Shapes of food."""
 
+import numpy as np
+
 from training.scenes.shapes.fills import Fill, Vary
-from training.scenes.shapes.outlines import Polygon, blob, curve, disc, rotated, rounded, stroke, turned, wall
+from training.scenes.shapes.outlines import Polygon, curve, disc, moved, rotated, rounded, stroke, turned, wall
 
 
 def _leaf(x: float, y: float, length: float, degrees: float) -> Polygon:
@@ -9,7 +11,7 @@ def _leaf(x: float, y: float, length: float, degrees: float) -> Polygon:
     half = length * 0.26
     upper = curve((0, 0), (length * 0.4, -half), (length, 0))
     lower = curve((length, 0), (length * 0.5, half), (0, 0))
-    return rotated(blob(*map(tuple, [*upper[::4], *lower[::4]])) + (x, y), degrees, x, y)
+    return rotated(moved(np.concatenate([upper, lower]), x, y), degrees, x, y)
 
 
 def _stalk(x: float, y: float, lean: float) -> list[Fill]:
@@ -44,10 +46,10 @@ def pear(vary: Vary) -> list[Fill]:
 
 
 def carrot(vary: Vary) -> list[Fill]:
-    w = vary(0.32, 0.38)
+    w = vary(0.38, 0.44)
     root = turned((0, -0.42), (0.2, -0.4), (w, -0.24), (w * 0.86, 0.1), (w * 0.5, 0.6), (0.06, 1.04), (0, 1.06))
     marks = [(-w * 0.45, -0.08), (w * 0.4, 0.12), (-w * 0.3, 0.38), (w * 0.22, 0.58)]
-    fronds = [_leaf(0.0, -0.34, length, -90 + turn) for turn, length in ((-42, 0.7), (42, 0.7))]
+    fronds = [_leaf(0.0, -0.34, length, -90 + turn) for turn, length in ((-52, 0.8), (52, 0.8))]
     return [
         *(Fill("leaves", "shade", frond) for frond in fronds),
         Fill("leaves", "leaf", _leaf(0, -0.32, vary(0.78, 0.9), -90)),
@@ -83,10 +85,10 @@ def cake(vary: Vary) -> list[Fill]:
         (0.08, low),
     )
     return [
-        Fill("sponge", "main", wall(-0.4, w, 0.24, (w, 0.62), (0.7, 0.74), (0.4, 0.8), (0, 0.82))),
-        Fill("sponge", "dark", drips + (0, 0.05)),
+        Fill("sponge", "main", wall(-0.4, w, 0.24, (w, 0.5), *map(tuple, disc(0, 0.58, w, 0.24, 0, 90)[::5]))),
+        Fill("sponge", "dark", moved(drips, 0, 0.05)),
         Fill("icing", "cream", drips),
-        Fill("icing", "cream", disc(0, -0.4, w, 0.24)),
+        Fill("icing", "cream", disc(0, -0.4, w, 0.26)),
         Fill("icing", "paper", disc(0, -0.4, w - 0.16, 0.15)),
         Fill("cherry", "cherry", disc(vary(-0.1, 0.1), -0.58, 0.24, 0.23)),
         Fill("cherry", "rubber", disc(-0.08, -0.66, 0.05, 0.05)),

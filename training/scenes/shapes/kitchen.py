@@ -11,16 +11,22 @@ def mug(vary: Vary) -> list[Fill]:
         Fill(HOLE, "", disc(w, 0.08 + drop, 0.26, 0.27)),
         Fill("body", "light", disc(0, -0.62, w, 0.17)),
         Fill("body", "dark", disc(0, -0.62, w - 0.08, 0.12)),
-        Fill("body", "main", wall(-0.62, w, 0.17, (w, 0.6), (w - 0.04, 0.72), (w - 0.14, 0.8))),
+        Fill(
+            "body",
+            "main",
+            wall(-0.62, w, 0.17, (w, 0.2), (w, 0.6), (w - 0.02, 0.71), (w - 0.07, 0.78), (w - 0.16, 0.8)),
+        ),
         Fill("body", "light", lip(-0.62, w, 0.17, 0.08)),
     ]
 
 
 def bottle(vary: Vary) -> list[Fill]:
     w, shoulder = vary(0.35, 0.42), vary(-0.3, -0.18)
-    body = turned((0.15, shoulder), (0.2, shoulder + 0.06), (w, shoulder + 0.36), (w, 0.5), (w, 0.92))
+    body = turned(
+        (0.15, shoulder), (0.19, shoulder + 0.08), (w - 0.05, shoulder + 0.26), (w, shoulder + 0.42), (w, 0.8)
+    )
     return [
-        Fill("body", "main", body),
+        Fill("body", "main", turned((0.15, shoulder), *side)),
         Fill("body", "main", rounded(-w, 0.6, w, 1, 0.1)),
         Fill("body", "light", box(-w, 0.22, w, 0.62)),
         Fill("neck", "dark", poly((-0.15, -0.78), (0.15, -0.78), (0.17, shoulder + 0.06), (-0.17, shoulder + 0.06))),
@@ -44,7 +50,8 @@ def bowl(vary: Vary) -> list[Fill]:
 def plate(vary: Vary) -> list[Fill]:
     r = vary(0.6, 0.68)
     return [
-        Fill("rim", "dark", poly((-0.9, 0.1), (0.9, 0.1), (0.5, 0.54), (-0.5, 0.54))),
+        Fill("rim", "dark", disc(0, 0.07, 0.99, 0.44)),
+        Fill("rim", "dark", rounded(-0.5, 0.3, 0.5, 0.56, 0.05)),
         Fill("rim", "main", disc(0, 0, 1, 0.44)),
         Fill("rim", "dark", disc(0, 0, r + 0.05, 0.29)),
         Fill("middle", "light", disc(0, 0.01, r, 0.26)),
@@ -69,7 +76,7 @@ def teapot(vary: Vary) -> list[Fill]:
 
 def goblet(vary: Vary) -> list[Fill]:
     w, deep = vary(0.5, 0.58), vary(0.1, 0.2)
-    side = ((w, -0.8), (w + 0.03, -0.5), (w - 0.04, -0.2), (w - 0.2, 0), (0.12, deep))
+    side = ((w, -0.8), (w + 0.03, -0.52), (w - 0.06, -0.22), (w - 0.26, 0), (0.09, deep))
     return [
         Fill("stem", "dark", poly((-0.1, 0), (0.1, 0), (0.1, 0.84), (-0.1, 0.84))),
         Fill("stem", "dark", disc(0, deep + 0.22, 0.17, 0.1)),
@@ -85,10 +92,10 @@ def goblet(vary: Vary) -> list[Fill]:
 def pan(vary: Vary) -> list[Fill]:
     rise = vary(-0.2, -0.08)
     grip = poly((0.55, -0.03), (1.3, rise))
-    side = ((0.7, 0), (0.68, 0.12), (0.6, 0.28), (0.5, 0.34))
+    side = ((0.72, 0), (0.71, 0.14), (0.66, 0.27), (0.58, 0.35), (0.46, 0.38))
     return [
         Fill("handle", "steel", stroke(poly((0.5, -0.02), (0.85, rise * 0.4)), 0.14)),
-        Fill("handle", "gray", stroke(grip[:], 0.16, 0.24)),
+        Fill("handle", "gray", stroke(grip, 0.16, 0.24)),
         Fill("body", "light", disc(0, 0, 0.72, 0.26)),
         Fill("body", "dark", disc(0, 0.01, 0.62, 0.2)),
         Fill("body", "main", wall(0, 0.72, 0.26, *side)),

@@ -18,17 +18,18 @@ def tree(vary: Vary) -> list[Fill]:
 
 def flower(vary: Vary) -> list[Fill]:
     turn, count = vary(0, 60), 7
-    petal = disc(0, -0.36, 0.23, 0.3)
+    petals = [
+        (tone, rotated(disc(0, -0.78, rx, ry), turn + 360 * i / count, 0, -0.42))
+        for i in range(count)
+        for tone, rx, ry in (("dark", 0.24, 0.32), ("main", 0.2, 0.28))
+    ]
     left = blob((0, 0.9), (-0.16, 0.62), (-0.58, 0.4), (-0.66, 0.56), (-0.4, 0.8))
     right = blob((0, 0.96), (0.16, 0.7), (0.58, 0.5), (0.66, 0.66), (0.4, 0.88))
     return [
         Fill("stem", "leaf", stroke(curve((0, -0.4), (0.03, 0.3), (0, 1.06)), 0.14)),
         Fill("leaves", "shade", left),
         Fill("leaves", "shade", right),
-        *(
-            Fill("petals", "dark" if i % 2 else "main", rotated(petal + (0, -0.42), turn + 360 * i / count, 0, -0.42))
-            for i in (0, 2, 4, 6, 1, 3, 5)
-        ),
+        *(Fill("petals", *petal) for petal in petals),
         Fill("middle", "brown", disc(0, -0.42, 0.25, 0.25)),
         Fill("middle", "gold", disc(0, -0.42, 0.19, 0.19)),
     ]

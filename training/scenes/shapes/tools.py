@@ -73,12 +73,12 @@ def pencil(vary: Vary) -> list[Fill]:
 
 
 def key(vary: Vary) -> list[Fill]:
-    r, long = vary(0.4, 0.46), vary(0.86, 1)
+    r, long = vary(0.46, 0.52), vary(0.8, 0.92)
     bits = [box(0.06, long - 0.2, 0.42, long), box(0.06, long - 0.48, 0.34, long - 0.3)]
     return [
         Fill("bit", "dark", box(-0.11, -0.3, 0.11, long + 0.06)),
         *(Fill("bit", "dark", bit) for bit in bits),
         Fill("bow", "light", rounded(-0.2, -0.16, 0.2, -0.02, 0.05)),
-        Fill("bow", "main", disc(0, -0.55, r + 0.08, r)),
+        Fill("bow", "main", disc(0, -0.55, r + 0.06, r)),
         Fill(HOLE, "", disc(0, -0.6, r * 0.5, r * 0.42)),
     ]

@@ -51,7 +51,7 @@ def kite(vary: Vary) -> list[Fill]:
 def drum(vary: Vary) -> list[Fill]:
     w, low = 0.86, vary(0.5, 0.6)
     n = 6
-    xs = np.linspace(-w, w, n + 1)
+    xs = np.linspace(-w + 0.05, w - 0.05, n + 1)
     bulge = 0.22 * np.sqrt(1 - (xs / w) ** 2)
     cords = [
         poly((xs[i], (-0.26, low)[i % 2] + bulge[i]), (xs[i + 1], (low, -0.26)[i % 2] + bulge[i + 1])) for i in range(n)
@@ -67,7 +67,7 @@ def drum(vary: Vary) -> list[Fill]:
 
 
 def guitar(vary: Vary) -> list[Fill]:
-    w = vary(0.54, 0.6)
+    w = vary(0.6, 0.68)
     body = turned((0, -0.06), (0.26, -0.06), (0.42, 0.12), (0.34, 0.36), (w, 0.66), (0.46, 0.98), (0, 1.08))
     head = poly((-0.22, -1.14), (0.22, -1.14), (0.18, -0.82), (-0.18, -0.82))
     return [

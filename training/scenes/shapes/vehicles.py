@@ -1,5 +1,7 @@
 """Shapes of vehicles, from the side."""
 
+from itertools import pairwise
+
 from training.scenes.shapes.fills import HOLE, Fill, Vary
 from training.scenes.shapes.outlines import blob, box, curve, disc, poly, rounded, stroke
 
@@ -48,7 +50,7 @@ def car(vary: Vary) -> list[Fill]:
 
 
 def truck(vary: Vary) -> list[Fill]:
-    top, cab = vary(-0.74, -0.62), vary(-0.5, -0.4)
+    top, cab = -0.7, vary(-0.52, -0.36)
     return [
         Fill("trailer", "gray", box(-1, 0.26, 0.98, 0.4)),
         Fill("trailer", "main", rounded(-1.04, top, 0.36, 0.3, 0.04)),
@@ -72,11 +74,7 @@ def bicycle(vary: Vary) -> list[Fill]:
         *(Fill("wheels", "gray", disc(x, 0.36, r, r)) for x in hubs),
         *(Fill(HOLE, "", disc(x, 0.36, r - 0.12, r - 0.12)) for x in hubs),
         *(Fill("wheels", "gray", disc(x, 0.36, 0.08, 0.08)) for x in hubs),
-        *(
-            Fill("frame", "main", stroke(poly(a, b), 0.12))
-            for tube in tubes
-            for a, b in zip(tube, tube[1:], strict=False)
-        ),
+        *(Fill("frame", "main", stroke(poly(a, b), 0.12)) for tube in tubes for a, b in pairwise(tube)),
         Fill("frame", "main", stroke(poly((0.3, -0.46), (0.62, 0.36)), 0.12)),
         Fill("frame", "dark", disc(-0.06, 0.36, 0.13, 0.13)),
         Fill(
