@@ -55,14 +55,7 @@ def backpack(vary: Vary) -> list[Fill]:
     return [
         Fill("straps", "gray", disc(0, top, 0.24, 0.22)),
         Fill(HOLE, "", disc(0, top, 0.12, 0.11)),
-        *(
-            Fill(
-                "straps",
-                "gray",
-                stroke(curve((0.4 * s, -0.5), (0.84 * s, -0.2), (0.82 * s, 0.5), (0.5 * s, 0.8)), 0.17),
-            )
-            for s in (-1, 1)
-        ),
+        *(Fill("straps", "gray", strap * (s, 1)) for s in (-1, 1)),
         Fill(
             "body",
             "main",

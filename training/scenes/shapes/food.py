@@ -82,7 +82,7 @@ def cake(vary: Vary) -> list[Fill]:
         (0.4, low),
         (0.3, 0.06),
         (0.16, 0.04),
-        (0.08, low),
+        (0, low),
     )
     return [
         Fill("sponge", "main", wall(-0.4, w, 0.24, (w, 0.5), *map(tuple, disc(0, 0.58, w, 0.24, 0, 90)[::5]))),

@@ -6,25 +6,20 @@ from training.scenes.shapes.outlines import box, curve, disc, lip, poly, rounded
 
 def mug(vary: Vary) -> list[Fill]:
     w, drop = 0.6, vary(0, 0.1)
+    side = ((w, 0.2), (w, 0.6), (w - 0.02, 0.71), (w - 0.07, 0.78), (w - 0.16, 0.8))
     return [
         Fill("handle", "dark", disc(w, 0.08 + drop, 0.46, 0.46)),
         Fill(HOLE, "", disc(w, 0.08 + drop, 0.26, 0.27)),
         Fill("body", "light", disc(0, -0.62, w, 0.17)),
         Fill("body", "dark", disc(0, -0.62, w - 0.08, 0.12)),
-        Fill(
-            "body",
-            "main",
-            wall(-0.62, w, 0.17, (w, 0.2), (w, 0.6), (w - 0.02, 0.71), (w - 0.07, 0.78), (w - 0.16, 0.8)),
-        ),
+        Fill("body", "main", wall(-0.62, w, 0.17, *side)),
         Fill("body", "light", lip(-0.62, w, 0.17, 0.08)),
     ]
 
 
 def bottle(vary: Vary) -> list[Fill]:
     w, shoulder = vary(0.35, 0.42), vary(-0.3, -0.18)
-    body = turned(
-        (0.15, shoulder), (0.19, shoulder + 0.08), (w - 0.05, shoulder + 0.26), (w, shoulder + 0.42), (w, 0.8)
-    )
+    side = ((0.19, shoulder + 0.08), (w - 0.05, shoulder + 0.26), (w, shoulder + 0.42), (w, 0.8))
     return [
         Fill("body", "main", turned((0.15, shoulder), *side)),
         Fill("body", "main", rounded(-w, 0.6, w, 1, 0.1)),

@@ -77,7 +77,8 @@ def wave(x: float, top: float, bottom: float, swing: float, width: float) -> Pol
 
 
 def moved(polygon: Polygon, x: float, y: float) -> Polygon:
-    return polygon + np.array([x, y])
+    there: Polygon = polygon + (x, y)
+    return there
 
 
 def rotated(polygon: Polygon, degrees: float, x: float = 0, y: float = 0) -> Polygon:
