@@ -32,6 +32,8 @@ NEUTRALS: dict[str, tuple[int, int, int]] = {
     "rubber": (222, 128, 132),
     "gold": (226, 176, 60),
     "soil": (78, 54, 38),
+    "clay": (198, 108, 70),
+    "brick": (160, 78, 50),
 }
 
 

@@ -39,13 +39,11 @@ def curve(*points: Point) -> Polygon:
 
 def turned(*points: Point) -> Polygon:
     """An outline that is the same on both sides of x = 0: smooth through its right side, given from top to bottom."""
-    right = curve(*points)
-    return np.concatenate([right, right[::-1] * (-1, 1)])
-
-
-def mirrored(*points: Point) -> Polygon:
-    """As `turned`, with corners."""
-    right = poly(*points)
+    side = poly(*points)
+    before, after = (side[1] * (-1, 1), side[-2] * (-1, 1))  # smooth across x = 0 too, where the outline meets it
+    above = before if side[0, 0] == 0 else side[0]
+    below = after if side[-1, 0] == 0 else side[-1]
+    right = _spline(np.concatenate([[above], side, [below]]))
     return np.concatenate([right, right[::-1] * (-1, 1)])
 
 
@@ -57,11 +55,30 @@ def stroke(points: Polygon, width: float, end: float | None = None) -> Polygon:
     return np.concatenate([points + normal * half, (points - normal * half)[::-1]])
 
 
+def wall(y: float, rx: float, ry: float, *right: Point) -> Polygon:
+    """The outside of a round vessel below the near edge of its mouth, an ellipse about (0, y).
+
+    right: points of its right side from the mouth down.
+    """
+    side = curve(*right)
+    return np.concatenate([disc(0, y, rx, ry, 180, 0), side, side[::-1] * (-1, 1)])
+
+
+def lip(y: float, rx: float, ry: float, width: float) -> Polygon:
+    """The near half of a ring about (0, y)."""
+    return np.concatenate([disc(0, y, rx, ry, 180, 0), disc(0, y, rx - width, ry - width / 2, 0, 180)])
+
+
 def wave(x: float, top: float, bottom: float, swing: float, width: float) -> Polygon:
     """A band that swings three times to the sides on its way down."""
     y = np.linspace(top, bottom, 31)
     phase = np.linspace(0, 3 * np.pi, 31)
     return stroke(np.stack([x + swing * np.sin(phase), y], axis=1), width)
+
+
+def moved(polygon: Polygon, x: float, y: float) -> Polygon:
+    there: Polygon = polygon + (x, y)
+    return there
 
 
 def rotated(polygon: Polygon, degrees: float, x: float = 0, y: float = 0) -> Polygon:

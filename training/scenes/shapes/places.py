@@ -20,7 +20,7 @@ CONTENTS_BEFORE: dict[str, int] = {
     "basket": 4,
     "box": 4,
     "vase": 2,
-    "plate": 4,
+    "plate": 5,
     "pan": 4,
     "mug": 4,
 }
@@ -31,8 +31,7 @@ TOPS: dict[str, tuple[float, float, float]] = {
     "bed": (-0.35, 0.12, 0.85),
     "sofa": (-0.6, 0.18, 0.6),
     "chair": (-0.3, 0.2, 0.35),
-    "box": (-0.7, -0.5, 0.7),
     "book": (-0.6, -0.2, 0.6),
     "drum": (-0.6, -0.5, 0.6),
-    "truck": (-0.9, -0.6, 0.2),
+    "truck": (-0.95, -0.7, 0.3),
 }
