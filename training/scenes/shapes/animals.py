@@ -56,7 +56,7 @@ def bird(vary: Vary) -> list[Fill]:
     wing = blob((0.34, -0.02), (0.1, -0.18), (-0.3, 0), (-0.74, 0.1), (-0.34, 0.26), (0.02, 0.34), (0.26, 0.24))
     return [
         Fill("tail", "dark", poly((-0.4, 0.06), (-1.08, -0.2), (-1.14, 0.06), (-0.98, 0.22), (-0.4, 0.36))),
-        Fill("beak", "flame", poly((0.74, -0.56), (1.16, -0.36), (0.72, -0.24))),
+        Fill("beak", "flame", poly((0.7, -0.6), (1.2, -0.36), (0.68, -0.2))),
         Fill("body", "main", body),
         Fill("body", "light", blob((0.72, -0.06), (0.62, 0.26), (0.24, 0.53), (0.1, 0.5), (0.42, 0.24))),
         Fill("wing", "dark", rotated(wing, lift, 0.34, 0)),
@@ -107,9 +107,9 @@ def butterfly(vary: Vary) -> list[Fill]:
             Fill("wings", "light", disc(s * 0.46, 0.38, 0.13, 0.17)),
             Fill("wings", "main", blob(*((s * x, y) for x, y in upper))),
         ]
-        fills.append(Fill("body", "gray", stroke(curve((0.03 * s, -0.46), (0.1 * s, -0.76), (0.26 * s, -0.9)), 0.06)))
+        fills.append(Fill("body", "ink", stroke(curve((0.03 * s, -0.46), (0.1 * s, -0.76), (0.26 * s, -0.9)), 0.06)))
     return [
         *fills,
-        Fill("body", "gray", disc(0, 0.06, 0.13, 0.56)),
-        Fill("body", "gray", disc(0, -0.46, 0.15, 0.15)),
+        Fill("body", "ink", disc(0, 0.06, 0.13, 0.56)),
+        Fill("body", "ink", disc(0, -0.46, 0.15, 0.15)),
     ]

@@ -19,7 +19,7 @@ def _stalk(x: float, y: float, lean: float) -> list[Fill]:
     return [
         Fill("leaf", "leaf", _leaf(x + 0.02, y - 0.16, 0.66, -24 + 40 * lean)),
         Fill(
-            "stem", "brown", stroke(curve((x, y + 0.1), (x + 0.01, y - 0.12), (x - lean - 0.05, y - 0.42)), 0.12, 0.15)
+            "stem", "brown", stroke(curve((x, y + 0.1), (x + 0.01, y - 0.12), (x - lean - 0.05, y - 0.42)), 0.13, 0.19)
         ),
     ]
 
@@ -53,6 +53,7 @@ def carrot(vary: Vary) -> list[Fill]:
     return [
         *(Fill("leaves", "shade", frond) for frond in fronds),
         Fill("leaves", "leaf", _leaf(0, -0.32, vary(0.78, 0.9), -90)),
+        Fill("leaves", "shade", disc(0, -0.44, 0.2, 0.12)),
         Fill("root", "main", root),
         *(Fill("root", "dark", rounded(x - w * 0.3, y - 0.025, x + w * 0.3, y + 0.025, 0.02)) for x, y in marks),
     ]
@@ -70,7 +71,7 @@ def mushroom(vary: Vary) -> list[Fill]:
 
 
 def cake(vary: Vary) -> list[Fill]:
-    w, low = 0.92, vary(0.12, 0.24)
+    w, low, x, base = 0.92, vary(0.12, 0.24), vary(-0.14, 0.14), vary(0.48, 0.68)
     drips = wall(
         -0.4,
         w,
@@ -85,11 +86,11 @@ def cake(vary: Vary) -> list[Fill]:
         (0, low),
     )
     return [
-        Fill("sponge", "main", wall(-0.4, w, 0.24, (w, 0.5), *map(tuple, disc(0, 0.58, w, 0.24, 0, 90)[::5]))),
+        Fill("sponge", "main", wall(-0.4, w, 0.24, (w, base - 0.08), *map(tuple, disc(0, base, w, 0.24, 0, 90)[::5]))),
         Fill("sponge", "dark", moved(drips, 0, 0.05)),
         Fill("icing", "cream", drips),
         Fill("icing", "cream", disc(0, -0.4, w, 0.26)),
         Fill("icing", "paper", disc(0, -0.4, w - 0.16, 0.15)),
-        Fill("cherry", "cherry", disc(vary(-0.1, 0.1), -0.58, 0.24, 0.23)),
-        Fill("cherry", "rubber", disc(-0.08, -0.66, 0.05, 0.05)),
+        Fill("cherry", "cherry", disc(x, -0.58, 0.24, 0.23)),
+        Fill("cherry", "rubber", disc(x - 0.09, -0.66, 0.05, 0.05)),
     ]

@@ -20,10 +20,10 @@ def chair(vary: Vary) -> list[Fill]:
 
 
 def table(vary: Vary) -> list[Fill]:
-    inset, thick = vary(0.12, 0.2), vary(0.12, 0.16)
+    inset, thick, floor = vary(0.12, 0.2), vary(0.12, 0.16), vary(0.7, 0.95)
     return [
-        *(Fill("legs", "dark", box(x - 0.07, -0.2, x + 0.07, 0.58)) for x in (-0.62, 0.62)),
-        *(Fill("legs", "dark", box(x - 0.09, -0.1, x + 0.09, 0.8)) for x in (-1 + inset, 1 - inset)),
+        *(Fill("legs", "dark", box(x - 0.07, -0.2, x + 0.07, floor - 0.22)) for x in (-0.62, 0.62)),
+        *(Fill("legs", "dark", box(x - 0.09, -0.1, x + 0.09, floor)) for x in (-1 + inset, 1 - inset)),
         Fill("top", "main", poly((-0.76, -0.62), (0.76, -0.62), (1, -0.1), (-1, -0.1))),
         Fill("top", "light", box(-1, -0.1, 1, -0.1 + thick)),
     ]
@@ -34,7 +34,7 @@ def sofa(vary: Vary) -> list[Fill]:
     cushions = [rounded(a + gap, 0.02, b - gap, 0.34, 0.08) for a, b in ((-0.72, 0), (0, 0.72))]
     return [
         *(
-            Fill("legs", "brown", poly((x - 0.1, 0.5), (x + 0.1, 0.5), (x + 0.07, 0.76), (x - 0.07, 0.76)))
+            Fill("legs", "bark", poly((x - 0.14, 0.5), (x + 0.14, 0.5), (x + 0.1, 0.82), (x - 0.1, 0.82)))
             for x in (-0.8, 0.8)
         ),
         Fill("back", "main", rounded(-0.86, top, 0.86, 0.3, 0.16)),
@@ -50,7 +50,7 @@ def bed(vary: Vary) -> list[Fill]:
     top = vary(-0.86, -0.74)
     blanket = poly((-0.72, -0.06), (0.72, -0.06), (0.96, 0.38), (-0.96, 0.38))
     return [
-        *(Fill("legs", "gray", box(x - 0.1, 0.4, x + 0.1, 0.84)) for x in (-0.82, 0.82)),
+        *(Fill("legs", "bark", box(x - 0.14, 0.4, x + 0.14, 0.9)) for x in (-0.8, 0.8)),
         Fill("headboard", "main", rounded(-0.86, top, 0.86, 0.4, 0.2)),
         Fill("mattress", "paper", poly((-0.68, -0.22), (0.68, -0.22), (0.96, 0.4), (-0.96, 0.4))),
         *(Fill("pillow", "dark", rounded(x - 0.31, -0.38, x + 0.31, -0.05, 0.1)) for x in (-0.34, 0.34)),

@@ -48,7 +48,7 @@ def basket(vary: Vary) -> list[Fill]:
 
 
 def chest(vary: Vary) -> list[Fill]:
-    lean = vary(-0.06, 0.06)
+    lean, low = vary(-0.06, 0.06), vary(0.6, 0.86)
     lid = poly((-0.7, -0.5), (0.7, -0.5), (0.86 + lean, -0.92), (-0.86 + lean, -0.92))
     return [
         Fill("lid", "light", lid),
@@ -59,7 +59,7 @@ def chest(vary: Vary) -> list[Fill]:
         ),
         Fill("side", "dark", poly((-0.7, -0.5), (0.7, -0.5), (0.86, -0.14), (-0.86, -0.14))),
         Fill("side", "gray", poly((-0.64, -0.46), (0.64, -0.46), (0.78, -0.18), (-0.78, -0.18))),
-        Fill("side", "main", box(-0.86, -0.18, 0.86, 0.78)),
+        Fill("side", "main", box(-0.86, -0.18, 0.86, low)),
         Fill("side", "dark", box(-0.86, -0.18, 0.86, -0.1)),
     ]
 
@@ -97,8 +97,8 @@ def clock(vary: Vary) -> list[Fill]:
         Fill("face", "paper", disc(0, 0.1, 0.64, 0.64)),
         *(Fill("face", "gray", disc(0.54 * np.cos(a), 0.1 + 0.54 * np.sin(a), 0.05, 0.05)) for a in ticks),
         *(
-            Fill("hands", "pupil", stroke(poly((0, 0.1), (r * np.cos(a), 0.1 + r * np.sin(a))), 0.13))
-            for a, r in ((hour, 0.34), (minute, 0.52))
+            Fill("hands", "pupil", stroke(poly((0, 0.1), (r * np.cos(a), 0.1 + r * np.sin(a))), 0.15))
+            for a, r in ((hour, 0.34), (minute, 0.54))
         ),
         Fill("hands", "pupil", disc(0, 0.1, 0.1, 0.1)),
     ]
@@ -112,7 +112,7 @@ def book(vary: Vary) -> list[Fill]:
         (front + 0.03, right + 0.02), (0.97, -0.3), (0.97, -0.43 + thick), (front + 0.03, right + thick - 0.09)
     )
     return [
-        Fill("cover", "main", deep),
+        Fill("cover", "dark", deep),
         Fill("pages", "paper", leaves),
         Fill("cover", "main", poly((-1, right), (front, right), (1, -0.4), (-1 + back, -0.4))),
         Fill("cover", "light", poly((-0.5, -0.06), (0.34, -0.06), (0.5, -0.24), (-0.34, -0.24))),

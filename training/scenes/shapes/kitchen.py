@@ -5,8 +5,8 @@ from training.scenes.shapes.outlines import box, curve, disc, lip, poly, rounded
 
 
 def mug(vary: Vary) -> list[Fill]:
-    w, drop = 0.6, vary(0, 0.1)
-    side = ((w, 0.2), (w, 0.6), (w - 0.02, 0.71), (w - 0.07, 0.78), (w - 0.16, 0.8))
+    w, drop, low = 0.6, vary(0, 0.1), vary(0.66, 0.86)
+    side = ((w, 0.2), (w, low - 0.2), (w - 0.02, low - 0.09), (w - 0.07, low - 0.02), (w - 0.16, low))
     return [
         Fill("handle", "dark", disc(w, 0.08 + drop, 0.46, 0.46)),
         Fill(HOLE, "", disc(w, 0.08 + drop, 0.26, 0.27)),

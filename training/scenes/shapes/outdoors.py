@@ -8,7 +8,7 @@ def tree(vary: Vary) -> list[Fill]:
     lobes = [(-0.46, -0.12), (0.46, -0.12), (0, -0.02), (-0.28, -0.56), (0.28, -0.56), (0, -0.4)]
     radii = [vary(0.38, 0.46) for _ in lobes]
     return [
-        Fill("trunk", "brown", poly((-0.15, 0.1), (0.15, 0.1), (0.18, 0.8), (0.28, 1), (-0.28, 1), (-0.18, 0.8))),
+        Fill("trunk", "bark", poly((-0.15, 0.1), (0.15, 0.1), (0.18, 0.8), (0.28, 1), (-0.28, 1), (-0.18, 0.8))),
         *(Fill("foliage", "dark", disc(x, y + 0.06, r, r)) for (x, y), r in zip(lobes[:3], radii, strict=False)),
         *(Fill("foliage", "main", disc(x, y - 0.02, r, r * 0.96)) for (x, y), r in zip(lobes, radii, strict=True)),
         Fill("foliage", "light", blob((-0.52, -0.6), (-0.36, -0.86), (-0.12, -0.88), (-0.3, -0.72))),
@@ -17,7 +17,7 @@ def tree(vary: Vary) -> list[Fill]:
 
 
 def flower(vary: Vary) -> list[Fill]:
-    turn, count = vary(0, 60), 7
+    turn, count = vary(0, 60), round(vary(5.6, 8.4))
     petals = [
         (tone, rotated(disc(0, -0.78, rx, ry), turn + 360 * i / count, 0, -0.42))
         for i in range(count)
@@ -60,10 +60,10 @@ def house(vary: Vary) -> list[Fill]:
         Fill("walls", "main", box(-0.8, eave - 0.05, 0.8, 0.95)),
         Fill("roof", "dark", poly((-1, eave), (-0.12, -0.95), (0.12, -0.95), (1, eave))),
         Fill("roof", "gray", box(-1, eave - 0.03, 1, eave + 0.04)),
-        Fill("door", "brown", rounded(door - 0.21, 0.26, door + 0.21, 0.95, 0.06)),
+        Fill("door", "cork", rounded(door - 0.21, 0.26, door + 0.21, 0.95, 0.06)),
         Fill("door", "gold", disc(door + 0.13, 0.64, 0.04, 0.04)),
-        Fill("window", "paper", box(0.07, 0.13, 0.63, 0.61)),
+        Fill("window", "cork", box(0.07, 0.13, 0.63, 0.61)),
         Fill("window", "glass", box(0.12, 0.18, 0.58, 0.56)),
-        Fill("window", "paper", box(0.32, 0.18, 0.38, 0.56)),
-        Fill("window", "paper", box(0.12, 0.34, 0.58, 0.4)),
+        Fill("window", "cork", box(0.32, 0.18, 0.38, 0.56)),
+        Fill("window", "cork", box(0.12, 0.34, 0.58, 0.4)),
     ]

@@ -77,15 +77,17 @@ def wave(x: float, top: float, bottom: float, swing: float, width: float) -> Pol
 
 
 def moved(polygon: Polygon, x: float, y: float) -> Polygon:
-    there: Polygon = polygon + (x, y)
-    return there
+    offset: Polygon = poly((x, y))
+    return np.add(polygon, offset)
 
 
 def rotated(polygon: Polygon, degrees: float, x: float = 0, y: float = 0) -> Polygon:
     """Turned clockwise, as seen, about a point."""
     a = np.radians(degrees)
     turn = np.array([[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]])
-    return (polygon - (x, y)) @ turn + (x, y)
+    center = poly((x, y))
+    around: Polygon = (polygon - center) @ turn + center
+    return around
 
 
 def _spline(p: Polygon) -> Polygon:

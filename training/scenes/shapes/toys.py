@@ -74,8 +74,8 @@ def guitar(vary: Vary) -> list[Fill]:
         Fill("body", "main", body),
         Fill("body", "pupil", disc(0, 0.34, 0.21, 0.19)),
         Fill("body", "dark", rounded(-0.26, 0.72, 0.26, 0.84, 0.04)),
-        Fill("neck", "brown", box(-0.16, -0.9, 0.16, 0.2)),
-        Fill("neck", "soil", head),
+        Fill("neck", "soil", box(-0.16, -0.9, 0.16, 0.2)),
+        Fill("neck", "brown", head),
         *(Fill("neck", "steel", disc(0.25 * s, y, 0.06, 0.05)) for s in (-1, 1) for y in (-1.06, -0.92)),
         *(Fill("strings", "shine", box(x - 0.026, -0.86, x + 0.026, 0.76)) for x in (-0.09, 0, 0.09)),
     ]

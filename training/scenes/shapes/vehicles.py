@@ -45,6 +45,7 @@ def car(vary: Vary) -> list[Fill]:
         Fill("body", "glow", disc(0.92, 0.1, 0.07, 0.09)),
         Fill("window", "glass", rear),
         Fill("window", "glass", door),
+        *(Fill("body", "main", disc(x, 0.4, 0.31, 0.31, 180, 360)) for x in (-0.56, 0.56)),
         *_wheels(0.42, 0.25, -0.56, 0.56),
     ]
 
@@ -52,13 +53,13 @@ def car(vary: Vary) -> list[Fill]:
 def truck(vary: Vary) -> list[Fill]:
     top, cab = -0.7, vary(-0.52, -0.36)
     return [
-        Fill("trailer", "gray", box(-1, 0.26, 0.98, 0.4)),
+        Fill("trailer", "steel", box(-1, 0.26, 0.98, 0.42)),
         Fill("trailer", "main", rounded(-1.04, top, 0.36, 0.3, 0.04)),
         Fill("trailer", "dark", box(-1.04, 0.2, 0.36, 0.3)),
         Fill("cab", "light", poly((0.44, 0.38), (0.44, cab), (0.78, cab), (0.98, -0.04), (1.06, 0), (1.06, 0.38))),
-        Fill("cab", "dark", rounded(0.44, 0.26, 1.08, 0.4, 0.04)),
+        Fill("cab", "steel", rounded(0.44, 0.26, 1.08, 0.4, 0.04)),
         Fill("cab", "glow", disc(1.0, 0.15, 0.05, 0.07)),
-        Fill("window", "glass", poly((0.55, -0.04), (0.55, cab + 0.1), (0.74, cab + 0.1), (0.88, -0.04))),
+        Fill("window", "glass", poly((0.52, 0.02), (0.52, cab + 0.08), (0.75, cab + 0.08), (0.93, 0.02))),
         *_wheels(0.42, 0.21, -0.74, -0.26, 0.72),
     ]
 
@@ -79,7 +80,7 @@ def bicycle(vary: Vary) -> list[Fill]:
         Fill("frame", "dark", disc(-0.06, 0.36, 0.13, 0.13)),
         Fill(
             "saddle",
-            "pupil",
+            "cork",
             blob(
                 (-0.66, seat - 0.06), (-0.5, seat - 0.1), (-0.14, seat - 0.02), (-0.34, seat + 0.08), (-0.6, seat + 0.1)
             ),
