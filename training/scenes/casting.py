@@ -18,7 +18,7 @@ ALIKE = 0.55  # probability that the members of a group look alike
 FLOATING = frozenset({"airplane", "bird", "butterfly", "kite", "balloon"})
 LYING = frozenset(
     {"knife", "fork", "spoon", "carrot", "hammer", "scissors", "saw", "pencil", "key", "umbrella", "fish", "guitar"}
-    | {"book", "flower"}
+    | {"flower"}
 )
 # What may stand on something larger.
 ON_TOP = (
@@ -46,7 +46,7 @@ GROUPS: dict[str, tuple[str, str]] = {
     "flower": ("a bunch of flowers", "bunch"),
     "book": ("a stack of books", "stack"),
     "plate": ("a stack of plates", "stack"),
-    "box": ("a stack of boxes", "stack"),
+    "box": ("a row of boxes", "row"),
     "ball": ("a heap of balls", "heap"),
     "apple": ("a heap of apples", "heap"),
     "pear": ("a heap of pears", "heap"),
@@ -65,7 +65,7 @@ GROUPS: dict[str, tuple[str, str]] = {
     "car": ("a row of cars", "row"),
     "pencil": ("a row of pencils", "row"),
 }
-RISES = {"book": 0.34, "plate": 0.3, "box": 0.62}  # share of its height that the next in a stack lies higher
+RISES = {"book": 0.44, "plate": 0.3}  # share of its height that the next in a stack lies higher
 
 
 @dataclass(frozen=True)
@@ -90,16 +90,14 @@ class Casting:
         rng = self.rng
         if way == "stack":
             looks = self._looks(kind, "large" if rng.random() < 0.4 else "medium", int(rng.integers(2, 5)))
-            lying = {"book": Pose(-90 + float(rng.uniform(-4, 4)), False, 0.42)}.get(kind, Pose())
-            sprites = [self._draw(look, lying) for look in looks]
-            return units.stack(rng, sprites, RISES[kind], name)
+            pose = Pose(mirrored=bool(rng.integers(2)))
+            return units.stack(rng, [self._draw(look, pose) for look in looks], RISES[kind], name)
         looks = self._looks(kind, "small", int(rng.integers(3, 6)))
         if way == "heap":
             return units.heap(rng, [self._draw(look) for look in looks], name)
         tilt, mirrored = float(rng.uniform(-6, 6)), bool(rng.integers(2))
-        upright = -90.0 if kind == "pencil" else 0.0
         loose = 14 if way != "row" else 2
-        sprites = [self._draw(look, Pose(upright + tilt + rng.uniform(-loose, loose), mirrored)) for look in looks]
+        sprites = [self._draw(look, Pose(tilt + rng.uniform(-loose, loose), mirrored)) for look in looks]
         if way == "row":
             return units.row(rng, sprites, contact(kind), name)
         return units.scatter(rng, sprites, contact(kind), 1.0 if way == "scatter" else 0.72, name)
@@ -113,7 +111,7 @@ class Casting:
         if look.material == "glass":  # what is in it would be seen and yet not be its own pixels
             look = Look(look.kind, look.color, look.size)
         outer = draw_sprite(rng, look, self.side, self.light, Pose(), opened=True)
-        count = int(rng.integers(2, 5)) if rng.random() < 0.85 else 1
+        count = int(rng.integers(2, 6)) if rng.random() < 0.85 else 1
         group = f"a {kind} of {CONTENTS[kind][inner]}" if count > 1 else None
         fan = np.linspace(-22, 22, count) if kind in UPRIGHT and count > 1 else rng.uniform(-8, 8, count)
         size = "medium" if kind == "vase" and look.size == "large" else "small"
@@ -121,7 +119,7 @@ class Casting:
             self._draw(each, Pose(float(tilt) + (180 if inner == "spoon" else 0)))
             for each, tilt in zip(self._looks(inner, size, count), fan, strict=True)
         ]
-        return units.fill(rng, outer, sprites, "stands", group)
+        return units.fill(rng, outer, sprites, kind not in UPRIGHT, group)
 
     def support(self) -> Unit | None:
         """One or two smaller things on something with a top."""

@@ -21,6 +21,7 @@ GROUPED, CONTAINED, SUPPORTED = 0.34, 0.26, 0.28  # probability of each in a sce
 REPEAT = 0.3  # probability that an object is of a kind that was there, in another color or size
 SAME_COLOR = 0.3  # and that then only its size or finish differs
 NEIGHBOR = 0.35  # probability that a unit is put beside another, maybe in front of it
+WAY_TRIES = 3  # units drawn of a sort before the scene goes without
 TRIES = 24  # places tried for a unit before another one is drawn
 
 Labels = npt.NDArray[np.int16]
@@ -63,21 +64,27 @@ def arrange(
     ]
     placed: list[Placed] = []
     looks: list[Look] = []
+
+    def add(unit: Unit | None) -> bool:
+        """Whether the unit was told apart from what is there, and found a place."""
+        nonlocal placed
+        if unit is None or set(unit.looks) & set(looks) or len(looks) + len(unit.looks) > MOST:
+            return False
+        if sum(len(KINDS[look.kind].parts) for look in (*looks, *unit.looks)) > MOST_PARTS:
+            return False
+        after = _place(rng, unit, placed, (height, width), horizon)
+        if after is None:
+            return False
+        placed = after
+        looks.extend(unit.looks)
+        return True
+
+    for way in ways:
+        any(add(way()) for _ in range(WAY_TRIES))
     draws = 0
     while len(looks) < count and (draws < 2 * MOST or len(looks) < FEWEST):
         draws += 1
-        if draws <= 2 * len(ways):
-            unit = ways[(draws - 1) // 2]() if draws % 2 or len(placed) < (draws // 2) else None
-        else:
-            unit = _single(rng, casting, looks, crowded=count > 7)
-        if unit is None or set(unit.looks) & set(looks) or len(looks) + len(unit.looks) > MOST:
-            continue
-        if sum(len(KINDS[look.kind].parts) for look in (*looks, *unit.looks)) > MOST_PARTS:
-            continue
-        others = _place(rng, unit, placed, (height, width), horizon)
-        if others is not None:
-            placed = others
-            looks += unit.looks
+        add(_single(rng, casting, looks, crowded=count > 7))
     return tuple(placed)
 
 

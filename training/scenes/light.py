@@ -34,7 +34,7 @@ def draw_light(rng: np.random.Generator) -> Light:
     angle = np.radians(rng.uniform(28, 75))
     side = rng.choice((-1.0, 1.0))
     toward = (float(side * np.cos(angle)), float(-np.sin(angle)))
-    return Light(toward, *(float(rng.uniform(low, high)) for low, high in ((0.35, 0.7), (0.3, 0.5), (0.006, 0.014))))
+    return Light(toward, *(float(rng.uniform(low, high)) for low, high in ((0.3, 0.55), (0.3, 0.5), (0.006, 0.014))))
 
 
 def fall(light: Light, relief: Image.Image) -> Floats:

@@ -1,46 +1,65 @@
-"""A contact sheet to look at: each scene as rendered, and beside it with objects and parts outlined."""
+"""A contact sheet to look at: each scene as rendered, then with its objects, its parts and its groups drawn over.
+
+`python -m training.scenes.sheet OUT.png`
+"""
 
 import argparse
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image, ImageDraw
+from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from training.scenes.render import render_scene
 from training.scenes.world import Mask, Scene
 
-OBJECT, PART = (0, 255, 255), (255, 0, 255)  # outline colors that no object has
+GAP = 8  # pixels between scenes
+GOLDEN = 0.618  # steps through the color circle that keep neighbors apart
 
 
-def contact_sheet(seed: int, count: int, width: int = 256, height: int = 256) -> Image.Image:
-    """The scenes of `count` seeds from `seed` on, each of `width` x `height` pixels, three to a row."""
-    columns = 3
-    sheet = Image.new("RGB", (2 * columns * width, -(-count // columns) * height))
-    for index in range(count):
-        scene = render_scene(seed + index, width, height)
-        x, y = index % columns * 2 * width, index // columns * height
-        sheet.paste(Image.fromarray(scene.image), (x, y))
-        sheet.paste(_annotated(scene), (x + width, y))
+def contact_sheet(seeds: Sequence[int], side: int, columns: int) -> Image.Image:
+    """The scenes of the seeds, `side` x `side` pixels a panel, four panels a scene, `columns` scenes a row."""
+    rows = -(-len(seeds) // columns)
+    sheet = Image.new("RGB", (columns * (4 * side + GAP) - GAP, rows * (side + GAP) - GAP), "white")
+    for index, seed in enumerate(seeds):
+        scene = render_scene(seed, side, side)
+        x, y = index % columns * (4 * side + GAP), index // columns * (side + GAP)
+        for k, panel in enumerate(_panels(scene)):
+            sheet.paste(panel, (x + k * side, y))
     return sheet
 
 
-def _annotated(scene: Scene) -> Image.Image:
-    pixels = scene.image.copy()
-    for found in scene.objects:
-        for part in found.parts:
-            pixels[_rim(part.mask)] = PART
-        pixels[_rim(found.mask)] = OBJECT
-    picture = Image.fromarray(pixels)
+def _panels(scene: Scene) -> list[Image.Image]:
+    objects = [(found.mask, found.semantic.removeprefix("a ")) for found in scene.objects]
+    parts = [(part.mask, part.name) for found in scene.objects for part in found.parts]
+    groups = [(group.mask, group.name) for group in scene.groups]
+    return [Image.fromarray(scene.image), *(drawn(scene, each) for each in (objects, parts, groups))]
+
+
+def drawn(scene: Scene, masks: Sequence[tuple[Mask, str]]) -> Image.Image:
+    """The faded scene under the masks, each in its own color with its name."""
+    pixels = scene.image * 0.45 + 115
+    for index, (mask, _) in enumerate(masks):
+        color = np.array(_color(index), np.float64)
+        pixels[mask] = 0.45 * scene.image[mask] + 0.55 * color
+        pixels[_rim(mask)] = 0.6 * color
+    picture = Image.fromarray(pixels.astype(np.uint8))
     draw = ImageDraw.Draw(picture)
-    for found in scene.objects:
-        rows, columns = np.nonzero(found.mask)
-        label = found.semantic.removeprefix("a ").replace(" ", "\n")
+    font = ImageFont.load_default(size=max(8, picture.width // 32))
+    for mask, name in masks:
+        rows, columns = np.nonzero(mask)
         center = (float(columns.mean()), float(rows.mean()))
-        draw.text(center, label, anchor="mm", align="center", stroke_width=1, stroke_fill=0, font_size=9)
+        text = name.replace(" ", "\n") if len(name) > 12 else name
+        draw.text(center, text, "white", font, "mm", 0, "center", stroke_width=1, stroke_fill=0)
     return picture
 
 
-def _rim(mask: Mask) -> npt.NDArray[np.bool_]:
+def _color(index: int) -> tuple[int, ...]:
+
+    return ImageColor.getrgb(f"hsl({round(360 * GOLDEN * index) % 360}, 90%, 55%)")
+
+
+def _rim(mask: Mask) -> Mask:
     """The pixels of a mask that have a 4-neighbor outside it."""
     padded = np.pad(mask, 1)
     inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
@@ -48,9 +67,11 @@ def _rim(mask: Mask) -> npt.NDArray[np.bool_]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--count", type=int, default=12)
-    parser.add_argument("-o", "--output", default="sheet.png")
-    options = parser.parse_args()
-    contact_sheet(options.seed, options.count).save(options.output)
+    parser = argparse.ArgumentParser(prog="python -m training.scenes.sheet", description=__doc__)
+    parser.add_argument("output", type=Path, help="the picture's file; its ending says the format")
+    parser.add_argument("--seed", type=int, default=0, help="of the first scene")
+    parser.add_argument("--count", type=int, default=12, help="scenes")
+    parser.add_argument("--side", type=int, default=320, help="pixels of a panel, at least 256")
+    parser.add_argument("--columns", type=int, default=2, help="scenes a row")
+    asked = parser.parse_args()
+    contact_sheet(range(asked.seed, asked.seed + asked.count), asked.side, asked.columns).save(asked.output)

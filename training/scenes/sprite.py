@@ -32,17 +32,17 @@ class Look:
 
 @dataclass(frozen=True)
 class Pose:
-    """How a shape is turned, in degrees, after it was mirrored; and then flattened, as by a look from above."""
+    """How a shape is turned, in degrees, after it was mirrored."""
 
     tilt: float = 0.0
     mirrored: bool = False
-    flat: float = 1.0
 
     @property
     def matrix(self) -> Points:
         """What rows (x, y) of the shape are multiplied with."""
         c, s = np.cos(np.radians(self.tilt)), np.sin(np.radians(self.tilt))
-        return np.array([[-c if self.mirrored else c, self.flat * (-s if self.mirrored else s)], [-s, self.flat * c]])
+        side = -1 if self.mirrored else 1
+        return np.array([[side * c, side * s], [-s, c]])
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +100,7 @@ def draw_sprite(
     middle = ((low + high) / 2 - low) * scale + MARGIN
     columns = np.arange(width, dtype=np.float32)[None] - np.float32(middle[0])
     rows = np.arange(height, dtype=np.float32)[:, None] - np.float32(middle[1])
-    back = np.linalg.inv(pose.matrix).astype(np.float32)
+    back = pose.matrix.T.astype(np.float32)
     axes = columns * back[0, 0] + rows * back[1, 0], columns * back[0, 1] + rows * back[1, 1]
     bounds = [0, CONTENTS_BEFORE[look.kind], len(fills)] if opened else [0, len(fills)]
     seed = int(rng.integers(2**32))

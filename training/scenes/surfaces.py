@@ -35,13 +35,12 @@ def wood(rng: np.random.Generator, x: Floats, y: Floats) -> Floats:
     if np.ptp(x) < np.ptp(y):
         x, y = y, x
     extent = float(np.ptp(x)) + 1
-    bend = np.sin(x * np.float32(rng.uniform(3, 6) / extent) + np.float32(rng.uniform(0, 6))) * np.float32(0.05 * extent)
-    period = max(5.0, 0.1 * extent)
-    years = (y + bend) / np.float32(period)
-    wide = years + np.float32(0.35) * np.sin(years * np.float32(1.7) + np.float32(rng.uniform(0, 6)))
-    lines = (np.abs(_fold(wide)) * 2) ** 4  # thin, with a soft flank
-    fine = np.sin(years * np.float32(9.1) + x * np.float32(0.15))
-    return np.asarray(0.06 - 0.42 * lines + 0.05 * fine, np.float32)
+    bend = np.sin(x * np.float32(rng.uniform(3, 6) / extent) + np.float32(rng.uniform(0, 6))) * np.float32(0.03 * extent)
+    years = (y + bend) / np.float32(max(4.5, 0.055 * extent))
+    wide = years + np.float32(0.3) * np.sin(years * np.float32(1.7) + np.float32(rng.uniform(0, 6)))
+    strength = 0.3 + 0.2 * np.sin(years * np.float32(2.3) + x * np.float32(9 / extent))  # lines that come and go
+    lines = strength * (np.abs(_fold(wide)) * 2) ** 4  # thin, with a soft flank
+    return np.asarray(0.08 - lines + 0.05 * np.sin(years * np.float32(0.9)), np.float32)
 
 
 def metal(rng: np.random.Generator, x: Floats, y: Floats) -> Floats:

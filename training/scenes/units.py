@@ -94,23 +94,24 @@ def compose(
 
 
 def fill(
-    rng: np.random.Generator, container: Sprite, contents: Sequence[Sprite], contact: Contact, group: str | None
+    rng: np.random.Generator, container: Sprite, contents: Sequence[Sprite], heaped: bool, group: str | None
 ) -> Unit | None:
-    """Contents side by side in the opening of a container that was drawn open."""
+    """Contents in the opening of a container that was drawn open: side by side, or heaped in two rows."""
     left, top, right, bottom = OPENINGS[container.look.kind]
     corners = [container.at(x, y) for x in (left, right) for y in (top, bottom)]
     low, high = np.min(corners, axis=0), np.max(corners, axis=0)
+    lower = -(-(len(contents) + 1) // 2) if heaped and len(contents) > 2 else len(contents)
     spots: list[Spot] = []
     for k, sprite in enumerate(contents):
         width, height = sprite.size
-        inset = min(width / 2 - MARGIN, (high[0] - low[0]) / 2)
-        share = (k + rng.uniform(0.3, 0.7)) / len(contents)
+        inset = min(0.4 * width, (high[0] - low[0]) / 2)
+        share = (k + rng.uniform(0.4, 0.6)) / lower if k < lower else (k - lower + rng.uniform(0.9, 1.1)) / lower
         x = low[0] + inset + share * (high[0] - low[0] - 2 * inset)
-        y = rng.uniform(low[1], high[1])
+        y = rng.uniform(low[1], high[1]) if k < lower else low[1] - 0.45 * height
         spots.append((sprite, x - width / 2, y - height + MARGIN, "rests"))
     spots.sort(key=lambda spot: spot[2] + spot[0].size[1])
     inner = [(index, 0) for index in range(1, len(contents) + 1)]
-    return compose([(container, 0, 0, contact), *spots], 0.35, group, containments=inner)
+    return compose([(container, 0, 0, "stands"), *spots], 0.3, group, containments=inner)
 
 
 def stand_on(rng: np.random.Generator, base: Sprite, things: Sequence[Sprite]) -> Unit | None:
