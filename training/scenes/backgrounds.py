@@ -46,7 +46,7 @@ def vignette(rng: np.random.Generator, width: int, height: int) -> Floats:
     return np.asarray(1 + dx * (2 * x / width - 1) + dy * (2 * y / height - 1), np.float32)
 
 
-Tone = Sequence[float]
+Tone = Sequence[float] | npt.NDArray[np.float64]
 
 
 def _warm(rng: np.random.Generator) -> Tone:
@@ -97,7 +97,7 @@ def _noise(rng: np.random.Generator, width: int, height: int, cell: float, stret
 def _random_of(cells: npt.NDArray[np.int32]) -> Floats:
     """A number from 0 to 1 for each cell's number, the same wherever it occurs."""
     table = np.random.default_rng(7).random(256, dtype=np.float32)
-    return table[cells & 255]
+    return np.asarray(table[cells & 255])
 
 
 def _whole(values: Floats) -> npt.NDArray[np.int32]:

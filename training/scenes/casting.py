@@ -1,6 +1,6 @@
 """Which units a scene is made of: kinds and looks drawn by chance, groups by their names, and how each is posed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,8 +22,9 @@ LYING = frozenset(
 )
 # What may stand on something larger.
 ON_TOP = (
-    "mug bottle bowl teapot goblet cake apple pear mushroom lamp vase basket box candle clock hat cactus cat ball drum"
-).split()
+    *("mug", "bottle", "bowl", "teapot", "goblet", "cake", "apple", "pear", "mushroom", "lamp", "vase"),
+    *("basket", "box", "candle", "clock", "hat", "cactus", "cat", "ball", "drum"),
+)
 
 # Container -> its contents, each with the name of the whole.
 CONTENTS: dict[str, dict[str, str]] = {
@@ -128,7 +129,9 @@ class Casting:
         above = self._choose([kind for kind in ON_TOP if kind in SHAPES and kind != base.kind])
         things = [self._look(above, "medium" if rng.random() < 0.25 else "small")]
         if rng.random() < 0.35:
-            things.append(self._look(self._choose([k for k in ON_TOP if k in SHAPES and k not in (base.kind, above)]), "small"))
+            things.append(
+                self._look(self._choose([k for k in ON_TOP if k in SHAPES and k not in (base.kind, above)]), "small")
+            )
         sprite = draw_sprite(rng, base, self.side, self.light, Pose(0, bool(rng.integers(2))))
         return units.stand_on(rng, sprite, [self._draw(look, Pose()) for look in things])
 
@@ -170,6 +173,3 @@ def draw_size(rng: np.random.Generator, crowded: bool) -> str:
     """A size; where many objects share the room, mostly a small one."""
     shares = (0.5, 0.36, 0.14) if crowded else (0.3, 0.4, 0.3)
     return list(SIZES)[int(rng.choice(3, p=shares))]
-
-
-Maker = Callable[[], Unit | None]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from training.scenes.casting import Casting, draw_size
 from training.scenes.light import Light
 from training.scenes.sprite import Look
-from training.scenes.units import MAX_PARTS, Unit
+from training.scenes.units import Unit
 from training.scenes.vocabulary import KINDS
 
 FEWEST, MOST = 3, 14  # objects a scene
@@ -39,7 +39,7 @@ class Placed:
     @property
     def base(self) -> int:
         """The row below it: of two units, the one with the lower base is in front."""
-        return self.top + self.unit.labels.shape[0]
+        return self.top + int(self.unit.labels.shape[0])
 
     @property
     def window(self) -> tuple[slice, slice]:

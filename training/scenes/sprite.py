@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -105,7 +106,7 @@ def draw_sprite(
     bounds = [0, CONTENTS_BEFORE[look.kind], len(fills)] if opened else [0, len(fills)]
     seed = int(rng.integers(2**32))
     layers, outline = [], Image.new("L", (width, height))
-    for start, stop in zip(bounds, bounds[1:], strict=False):
+    for start, stop in pairwise(bounds):
         samples = 4 if extent < 100 else 3
         sampled, slots = _sample(placed[start:stop], fills[start:stop], (width, height), samples)
         layer, covered = _paint(np.random.default_rng(seed), look, sampled, slots, samples, tones, axes, light)
@@ -149,33 +150,30 @@ def _paint(
         return sampled.point([0, *table] + [0] * (255 - len(table))).reduce(samples)
 
     def share(chosen: Sequence[bool]) -> Floats:
-        return np.asarray(values([255 * each for each in chosen]), np.float32) / 255
+        return np.asarray(values([255 * each for each in chosen]), np.float32) / np.float32(255)
 
     covered = values([255] * len(slots))
-    alpha = np.asarray(covered, np.float32) / 255
-    paint = np.stack([values([int(tones[tone][c]) for _, tone in slots]) for c in range(3)]).astype(np.float32)
+    cover = np.asarray(covered, np.float32) / np.float32(255)
+    paint = np.stack([np.asarray(values([int(tones[tone][c]) for _, tone in slots]), np.float32) for c in range(3)])
     parts = KINDS[look.kind].parts
     shares = np.stack([np.asarray(values([255 * (part == name) for part, _ in slots])) for name in parts])
-    labels = np.where(alpha >= 0.5, shares.argmax(axis=0), -1).astype(np.int8)
+    labels = np.where(cover >= 0.5, shares.argmax(axis=0), -1).astype(np.int8)
 
     lit = fall(light, values([110 + 145 * k // len(slots) for k in range(1, len(slots) + 1)]))
     if look.pattern:
         second = share([tone == "main" for _, tone in slots]) * surfaces.pattern(rng, look.pattern, *axes)
         paint += second * (tones["second"] - tones["main"])[:, None, None]
-    if look.material == "wooden":
-        lit += share([tone in TONES for _, tone in slots]) * surfaces.wood(rng, *axes)
-    if look.material == "metal":
-        lit += share([tone in TONES for _, tone in slots]) * surfaces.metal(rng, *axes)
+    if look.material in ("wooden", "metal"):
+        surface = surfaces.wood if look.material == "wooden" else surfaces.metal
+        lit += share([tone in TONES for _, tone in slots]) * surface(rng, *axes)
+    alpha = cover
     if look.material == "glass":
         pane = share([tone in TONES for _, tone in slots])
-        rim = np.clip(1 - np.abs(lit) * 2.5, 0, 1)  # edges hide more
-        clear = 1 - pane * rim * np.float32(1 - surfaces.GLASS)
+        rim = np.clip(1 - np.float32(2.5) * np.abs(lit), 0, 1)  # edges hide more
+        clear = 1 - np.float32(1 - surfaces.GLASS) * pane * rim
+        lit = np.float32(0.5) * lit + pane * surfaces.highlights(rng, *axes)
         paint *= clear
-        alpha = alpha * clear
-        lit = 0.5 * lit + pane * surfaces.highlights(rng, *axes)
-        paint += np.clip(lit, 0, 1) * (255 - paint) * np.asarray(covered, np.float32) / 255
-        alpha = np.maximum(alpha, np.clip(lit, 0, 1) * np.asarray(covered, np.float32) / 255)
-        lit = np.minimum(lit, 0)
+        alpha = np.maximum(cover * clear, cover * np.clip(lit, 0, 1))  # a highlight hides what is behind it
     paint *= 1 + np.minimum(lit, 0)
     paint += np.clip(lit, 0, 1) * (255 * alpha - paint)
     return Layer(alpha, np.clip(paint, 0, 255 * alpha), labels), covered

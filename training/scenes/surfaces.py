@@ -19,7 +19,7 @@ def pattern(rng: np.random.Generator, name: str, x: Floats, y: Floats) -> Floats
         row = np.floor(y / np.float32(0.87 * step))
         dx = _fold(x / np.float32(step) + np.float32(0.5) * (row % 2)) * np.float32(step)
         dy = (y / np.float32(0.87 * step) - row - np.float32(0.5)) * np.float32(0.87 * step)
-        return np.clip(np.float32(0.3 * step + 0.5) - np.hypot(dx, dy), 0, 1)
+        return np.asarray(np.clip(np.float32(0.3 * step + 0.5) - np.hypot(dx, dy), 0, 1), np.float32)
     period = max(9.0, extent * rng.uniform(0.15, 0.2))
     angle = np.float32(rng.choice((0.0, 0.5, 0.25, -0.25)) * np.pi)
     across = x * np.cos(angle) + y * np.sin(angle)
@@ -35,10 +35,12 @@ def wood(rng: np.random.Generator, x: Floats, y: Floats) -> Floats:
     if np.ptp(x) < np.ptp(y):
         x, y = y, x
     extent = float(np.ptp(x)) + 1
-    bend = np.sin(x * np.float32(rng.uniform(3, 6) / extent) + np.float32(rng.uniform(0, 6))) * np.float32(0.03 * extent)
+    bend = np.sin(x * np.float32(rng.uniform(3, 6) / extent) + np.float32(rng.uniform(0, 6))) * np.float32(
+        0.03 * extent
+    )
     years = (y + bend) / np.float32(max(4.5, 0.055 * extent))
     wide = years + np.float32(0.3) * np.sin(years * np.float32(1.7) + np.float32(rng.uniform(0, 6)))
-    strength = 0.3 + 0.2 * np.sin(years * np.float32(2.3) + x * np.float32(9 / extent))  # lines that come and go
+    strength = 0.36 + 0.2 * np.sin(years * np.float32(2.3) + x * np.float32(9 / extent))  # lines that come and go
     lines = strength * (np.abs(_fold(wide)) * 2) ** 4  # thin, with a soft flank
     return np.asarray(0.08 - lines + 0.05 * np.sin(years * np.float32(0.9)), np.float32)
 
@@ -68,4 +70,5 @@ def _fold(phase: Floats) -> Floats:
 
 
 def _bars(across: Floats, period: float) -> Floats:
-    return np.clip((np.abs(_fold(across / np.float32(period))) - np.float32(0.25)) * np.float32(period) + 0.5, 0, 1)
+    edge: Floats = (np.abs(_fold(across / np.float32(period))) - np.float32(0.25)) * np.float32(period)
+    return np.asarray(np.clip(edge + np.float32(0.5), 0, 1))

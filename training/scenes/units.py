@@ -104,7 +104,7 @@ def fill(
     spots: list[Spot] = []
     for k, sprite in enumerate(contents):
         width, height = sprite.size
-        inset = min(0.4 * width, (high[0] - low[0]) / 2)
+        inset = min(0.32 * width, (high[0] - low[0]) / 2)
         share = (k + rng.uniform(0.4, 0.6)) / lower if k < lower else (k - lower + rng.uniform(0.9, 1.1)) / lower
         x = low[0] + inset + share * (high[0] - low[0] - 2 * inset)
         y = rng.uniform(low[1], high[1]) if k < lower else low[1] - 0.45 * height

@@ -53,7 +53,7 @@ class Group:
 class Scene:
     """A rendered image, [H, W, 3] uint8 RGB, and its objects by visible area, largest first.
 
-    Indices are of `objects`, from 1. supports: (the one that stands above, the one below). containments: (inner, outer).
+    Indices are of `objects`, from 1. supports: (the upper one, the one below it). containments: (inner, outer).
     """
 
     seed: int
