@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Any, Self, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar
 from urllib.parse import quote
 
 import httpx2
@@ -73,7 +73,7 @@ class Client:
 
     def twin(self, twin_id: str) -> DigitalTwin:
         """The digital twin behind an answer. Raises Problem `not_found` while it is being built."""
-        return _ready(self._send("GET", _path(twin_id)))
+        return _parse(DigitalTwin, _ready(self._send("GET", _path(twin_id))))
 
     def export(self, twin_id: str, kind: ExportFormat) -> bytes:
         """The twin as a file: its own JSON, a COCO detection file, or GeoJSON in pixels of the image.
@@ -148,7 +148,7 @@ class AsyncClient:
 
     async def twin(self, twin_id: str) -> DigitalTwin:
         """See `Client.twin`."""
-        return _ready(await self._send("GET", _path(twin_id)))
+        return _parse(DigitalTwin, _ready(await self._send("GET", _path(twin_id))))
 
     async def export(self, twin_id: str, kind: ExportFormat) -> bytes:
         """See `Client.export`."""
@@ -259,15 +259,21 @@ def _connection(url: str, timeout: float, api_key: str | None) -> dict[str, Any]
     }
 
 
-class _Twin(RootModel[Annotated[DigitalTwin | TwinStatus, Field(discriminator="status")]]):
+class _Ready(BaseModel):
+    """A twin, of which no more is looked at."""
+
+    status: Literal["ready"]
+
+
+class _Found(RootModel[Annotated[_Ready | TwinStatus, Field(discriminator="status")]]):
     """What `GET /dt/<id>` answers."""
 
 
-def _ready(response: httpx2.Response) -> DigitalTwin:
-    """The twin. Raises Problem where it is none yet, or could not be built."""
-    found = _parse(_Twin, response).root
-    if isinstance(found, DigitalTwin):
-        return found
+def _ready(response: httpx2.Response) -> httpx2.Response:
+    """The response, which holds a twin. Raises Problem where it is none yet, or could not be built."""
+    found = _parse(_Found, response).root
+    if isinstance(found, _Ready):
+        return response
     if found.problem:
         raise Problem(found.problem.code, found.problem.detail, request_id=found.problem.request_id)
     raise Problem("not_found", f"the twin is still being built (stage: {found.stage or 'waiting'}); ask again shortly")
@@ -275,9 +281,7 @@ def _ready(response: httpx2.Response) -> DigitalTwin:
 
 def _file(response: httpx2.Response, kind: ExportFormat) -> bytes:
     """The twin as it came. Raises Problem as `_ready` does, for its own JSON may be that of a build."""
-    if kind == "json":
-        _ready(response)
-    return response.content
+    return (_ready(response) if kind == "json" else response).content
 
 
 def _question(query: str, options: Options | None) -> dict[str, Any]:

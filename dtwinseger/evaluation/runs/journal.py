@@ -10,7 +10,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from dtwinseger.evaluation.runs.record import MANIFEST, RESULTS, Failure, Manifest, Record, RunError, Stopped
+from dtwinseger.evaluation.runs.record import MANIFEST, RESULTS, Failure, FreshRecord, Manifest, RunError, Stopped
 from dtwinseger.evaluation.runs.tally import Tally
 
 
@@ -61,7 +61,7 @@ class Journal:
             os.close(self._file)
             raise
 
-    def append(self, record: Record) -> None:
+    def append(self, record: FreshRecord) -> None:
         """Add a line by one write. Raises Stopped where the disk takes no more; what it took of the line is undone."""
         line = record.model_dump_json().encode() + b"\n"
         try:
@@ -75,7 +75,7 @@ class Journal:
         self._length += len(line)
         self._count(record)
 
-    def _count(self, line: Place | Record) -> None:
+    def _count(self, line: Place | FreshRecord) -> None:
         self.done.add(line.sample_id)
         self._tally.add(line)
 

@@ -73,8 +73,8 @@ class Failure(RunModel):
     detail: str
 
 
-class Record(RunModel):
-    """One line of `results.jsonl`. With its `sample_id` and `mask` it is a prediction that `eval score` reads."""
+class Result(RunModel):
+    """What became of one sample. With its `sample_id` and `mask` it is a prediction that `eval score` reads."""
 
     sample_id: str
     position: Annotated[int, Field(ge=0)]  # in the split
@@ -89,7 +89,37 @@ class Record(RunModel):
     timings_ms: dict[str, float] = Field(default_factory=dict)  # of the gateway's stages
     usage: Usage = Usage()  # what the answer cost when it was made, though the store may have given it now
     warnings: tuple[str, ...] = ()
+
+
+class Record(Result):
+    """One line of `results.jsonl`."""
+
     twin: DigitalTwin | None = None  # what was seen and why it was kept; null with --no-twins
+
+
+class AsTold(BaseModel):
+    """JSON of which only what is named is looked at."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+class Models(AsTold):
+    models: dict[str, str]
+
+
+class FreshTwin(AsTold):
+    """A twin that the gateway has just told. Its masks, which take longest, are checked when it is read again."""
+
+    provenance: Models
+    timings_ms: dict[str, float]
+    usage: Usage
+    asked: Any = Field(default=(), exclude=True)  # depends on when it is asked, and the record does not
+
+
+class FreshRecord(Result):
+    """A `Record` that is to be written."""
+
+    twin: FreshTwin | None = None
 
 
 def digest(samples: Sequence[Sample]) -> str:

@@ -9,16 +9,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from dtwinseger.api import GatewayInfo, SegmentResult, Usage
 from dtwinseger.client import AsyncClient
 from dtwinseger.evaluation.metrics import pixel_counts
 from dtwinseger.evaluation.runs.journal import Journal
-from dtwinseger.evaluation.runs.record import Failure, Record, RunError, Stopped
+from dtwinseger.evaluation.runs.record import Failure, FreshRecord, FreshTwin, RunError, Stopped
 from dtwinseger.evaluation.runs.retries import ATTEMPTS, BROKEN, BUSY, Gate, wait_before
 from dtwinseger.evaluation.samples import Sample, Truth
 from dtwinseger.problems import Problem
-from dtwinseger.twin import DigitalTwin, Mask
+from dtwinseger.twin import Mask
 
 BUSY_PATIENCE_S = 600.0  # that one sample waits for a gateway that has too much to do
 FINISHING = 32  # samples read, compared and kept while as many requests as allowed are in flight
@@ -108,17 +109,17 @@ class Runner:
         await asyncio.sleep(wait_before(attempt, problem))
         return True
 
-    async def _twin(self, answer: SegmentResult | Problem) -> DigitalTwin | None:
+    async def _twin(self, answer: SegmentResult | Problem) -> FreshTwin | None:
         """The twin behind an answer, or None: where none is wanted, or the store has not kept it."""
         if isinstance(answer, Problem) or not self.keep_twins:
             return None
         try:
-            twin = await self.client.twin(answer.twin_id)
-        except Problem:
+            twin = FreshTwin.model_validate_json(await self.client.export(answer.twin_id, "json"))
+        except (Problem, ValidationError):
             return None  # the answer counts; the report says where a twin is missing
         if any(twin.provenance.models.get(role) != name for role, name in models(self.info).items() if role != CHOSEN):
             raise Stopped(f"the models changed: {models(self.info)} became {twin.provenance.models}")
-        return twin.model_copy(update={"asked": ()})
+        return twin
 
     async def _same_system(self) -> None:
         try:
@@ -134,7 +135,7 @@ def models(info: GatewayInfo) -> dict[str, str]:
     return {role: name for service in info.services for role, name in service.models.items()}
 
 
-def _record(sample: Sample, position: int, asked: Asked, twin: DigitalTwin | None) -> Record:
+def _record(sample: Sample, position: int, asked: Asked, twin: FreshTwin | None) -> FreshRecord:
     """The line of a sample. Raises DatasetError where its truth cannot be read."""
     truth = sample.load_truth()
     answer = asked.answer
@@ -144,7 +145,7 @@ def _record(sample: Sample, position: int, asked: Asked, twin: DigitalTwin | Non
     if isinstance(answer, Problem):
         empty = np.zeros(truth.size, dtype=np.bool_)
         intersection, union = counts(empty, truth)
-        return Record(
+        return FreshRecord(
             sample_id=sample.sample_id,
             position=position,
             mask=Mask.encode(empty),
@@ -157,7 +158,7 @@ def _record(sample: Sample, position: int, asked: Asked, twin: DigitalTwin | Non
         )
     mask = Mask.model_validate(answer.mask.model_dump())
     intersection, union = counts(mask.decode(), truth)
-    return Record(
+    return FreshRecord(
         sample_id=sample.sample_id,
         position=position,
         mask=mask,
@@ -168,7 +169,7 @@ def _record(sample: Sample, position: int, asked: Asked, twin: DigitalTwin | Non
         seconds=round(asked.seconds, 3),
         attempts=asked.attempts,
         timings_ms=twin.timings_ms if twin else answer.timings_ms,
-        usage=Usage.model_validate(twin.usage) if twin else answer.usage,
+        usage=twin.usage if twin else answer.usage,
         warnings=answer.warnings,
         twin=twin,
     )

@@ -21,11 +21,9 @@ from training.scenes.shapes.fills import HOLE, NEUTRALS, TONES, Fill, Shape, Var
 from training.scenes.shapes.places import CONTENTS_BEFORE, OPENINGS, TOPS
 from training.scenes.vocabulary import KINDS
 
-_THEMES = (animals, clothing, cutlery, food, furniture, home, kitchen, outdoors, tools, toys, vehicles)
+_THEMES = (kitchen, cutlery, food, furniture, home, tools, clothing, vehicles, animals, outdoors, toys)
+_BY_KIND = {kind: shape for theme in _THEMES for kind, shape in theme.SHAPES.items()}
 
-# Each kind's shape is the function of its name.
-SHAPES: dict[str, Shape] = {
-    kind: next(getattr(theme, kind) for theme in _THEMES if hasattr(theme, kind)) for kind in KINDS if kind != "box"
-} | {"box": home.chest}
+SHAPES: dict[str, Shape] = {kind: _BY_KIND[kind] for kind in KINDS}
 
 __all__ = ["CONTENTS_BEFORE", "HOLE", "NEUTRALS", "OPENINGS", "SHAPES", "TONES", "TOPS", "Fill", "Shape", "Vary"]

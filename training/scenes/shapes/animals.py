@@ -1,6 +1,6 @@
 """Shapes of animals, from the side but for the butterfly."""
 
-from training.scenes.shapes.fills import Fill, Vary
+from training.scenes.shapes.fills import Fill, Shape, Vary
 from training.scenes.shapes.outlines import blob, curve, disc, poly, rotated, rounded, stroke
 
 
@@ -68,8 +68,8 @@ def bird(vary: Vary) -> list[Fill]:
 
 def cat(vary: Vary) -> list[Fill]:
     tip = vary(-0.72, -0.56)
-    ears = [poly((x - 0.2, -0.5), (x + 0.03 * s, -0.96), (x + 0.2, -0.5)) for x, s in ((0.38, -1), (0.82, 1))]
-    inner = [poly((x - 0.1, -0.56), (x + 0.03 * s, -0.82), (x + 0.1, -0.56)) for x, s in ((0.38, -1), (0.82, 1))]
+    ears = [poly((x - 0.2, -0.5), (x + 0.03 * s, -0.96), (x + 0.2, -0.5)) for x, s in ((0.41, -1), (0.79, 1))]
+    inner = [poly((x - 0.1, -0.56), (x + 0.03 * s, -0.82), (x + 0.1, -0.56)) for x, s in ((0.41, -1), (0.79, 1))]
     return [
         Fill("tail", "dark", stroke(curve((-0.56, 0.06), (-0.86, 0), (-1, -0.3), (-0.86, tip)), 0.24, 0.16)),
         *(Fill("legs", "dark", rounded(x - 0.11, 0.2, x + 0.11, 0.86, 0.07)) for x in (-0.56, -0.28, 0.2, 0.46)),
@@ -113,3 +113,11 @@ def butterfly(vary: Vary) -> list[Fill]:
         Fill("body", "ink", disc(0, 0.06, 0.13, 0.56)),
         Fill("body", "ink", disc(0, -0.46, 0.15, 0.15)),
     ]
+
+
+SHAPES: dict[str, Shape] = {
+    "fish": fish,
+    "bird": bird,
+    "cat": cat,
+    "butterfly": butterfly,
+}

@@ -1,6 +1,6 @@
 """Shapes of what one wears and carries."""
 
-from training.scenes.shapes.fills import HOLE, Fill, Vary
+from training.scenes.shapes.fills import HOLE, Fill, Shape, Vary
 from training.scenes.shapes.outlines import blob, box, curve, disc, poly, rounded, stroke, turned
 
 
@@ -66,3 +66,11 @@ def backpack(vary: Vary) -> list[Fill]:
         Fill("pocket", "dark", rounded(-0.42, 0.14, 0.42, 0.36, 0.1)),
         Fill("pocket", "steel", rounded(-0.07, 0.28, 0.07, 0.46, 0.03)),
     ]
+
+
+SHAPES: dict[str, Shape] = {
+    "hat": hat,
+    "shoe": shoe,
+    "umbrella": umbrella,
+    "backpack": backpack,
+}

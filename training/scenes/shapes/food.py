@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from training.scenes.shapes.fills import Fill, Vary
+from training.scenes.shapes.fills import Fill, Shape, Vary
 from training.scenes.shapes.outlines import Polygon, curve, disc, moved, rotated, rounded, stroke, turned, wall
 
 
@@ -94,3 +94,12 @@ def cake(vary: Vary) -> list[Fill]:
         Fill("cherry", "cherry", disc(x, -0.58, 0.24, 0.23)),
         Fill("cherry", "rubber", disc(x - 0.09, -0.66, 0.05, 0.05)),
     ]
+
+
+SHAPES: dict[str, Shape] = {
+    "apple": apple,
+    "pear": pear,
+    "carrot": carrot,
+    "mushroom": mushroom,
+    "cake": cake,
+}

@@ -1,6 +1,6 @@
 """Shapes of furniture, each on a level floor."""
 
-from training.scenes.shapes.fills import HOLE, Fill, Vary
+from training.scenes.shapes.fills import HOLE, Fill, Shape, Vary
 from training.scenes.shapes.outlines import box, disc, poly, rounded
 
 
@@ -58,3 +58,11 @@ def bed(vary: Vary) -> list[Fill]:
         Fill("mattress", "light", blanket),
         Fill("mattress", "dark", rounded(-0.98, 0.36, 0.98, 0.66, 0.06)),
     ]
+
+
+SHAPES: dict[str, Shape] = {
+    "chair": chair,
+    "table": table,
+    "sofa": sofa,
+    "bed": bed,
+}

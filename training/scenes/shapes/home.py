@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from training.scenes.shapes.fills import HOLE, Fill, Vary
+from training.scenes.shapes.fills import HOLE, Fill, Shape, Vary
 from training.scenes.shapes.outlines import blob, box, disc, lip, poly, rounded, stroke, turned, wall
 
 
@@ -120,3 +120,14 @@ def book(vary: Vary) -> list[Fill]:
         Fill("spine", "light", box(-0.74, right, -0.64, right + thick)),
         Fill("spine", "light", box(0.24, right, 0.34, right + thick)),
     ]
+
+
+SHAPES: dict[str, Shape] = {
+    "lamp": lamp,
+    "vase": vase,
+    "basket": basket,
+    "box": chest,
+    "candle": candle,
+    "clock": clock,
+    "book": book,
+}

@@ -1,6 +1,6 @@
 """Shapes of what one cooks, eats and drinks with."""
 
-from training.scenes.shapes.fills import HOLE, Fill, Vary
+from training.scenes.shapes.fills import HOLE, Fill, Shape, Vary
 from training.scenes.shapes.outlines import box, curve, disc, lip, poly, rounded, stroke, turned, wall
 
 
@@ -86,7 +86,7 @@ def goblet(vary: Vary) -> list[Fill]:
 
 def pan(vary: Vary) -> list[Fill]:
     rise = vary(-0.2, -0.08)
-    grip = poly((0.55, -0.03), (1.3, rise))
+    grip = poly((0.55, -0.03), (1.26, rise))
     side = ((0.72, 0), (0.71, 0.14), (0.66, 0.27), (0.58, 0.35), (0.46, 0.38))
     return [
         Fill("handle", "steel", stroke(poly((0.5, -0.02), (0.85, rise * 0.4)), 0.14)),
@@ -96,3 +96,14 @@ def pan(vary: Vary) -> list[Fill]:
         Fill("body", "main", wall(0, 0.72, 0.26, *side)),
         Fill("body", "light", lip(0, 0.72, 0.26, 0.1)),
     ]
+
+
+SHAPES: dict[str, Shape] = {
+    "mug": mug,
+    "bottle": bottle,
+    "bowl": bowl,
+    "plate": plate,
+    "teapot": teapot,
+    "goblet": goblet,
+    "pan": pan,
+}

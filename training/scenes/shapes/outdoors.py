@@ -1,6 +1,6 @@
 """Shapes of plants and buildings."""
 
-from training.scenes.shapes.fills import Fill, Vary
+from training.scenes.shapes.fills import Fill, Shape, Vary
 from training.scenes.shapes.outlines import blob, box, curve, disc, poly, rotated, rounded, stroke
 
 
@@ -67,3 +67,11 @@ def house(vary: Vary) -> list[Fill]:
         Fill("window", "cork", box(0.32, 0.18, 0.38, 0.56)),
         Fill("window", "cork", box(0.12, 0.34, 0.58, 0.4)),
     ]
+
+
+SHAPES: dict[str, Shape] = {
+    "tree": tree,
+    "flower": flower,
+    "cactus": cactus,
+    "house": house,
+}

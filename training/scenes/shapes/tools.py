@@ -1,6 +1,6 @@
 """Shapes of tools."""
 
-from training.scenes.shapes.fills import HOLE, Fill, Vary
+from training.scenes.shapes.fills import HOLE, Fill, Shape, Vary
 from training.scenes.shapes.outlines import blob, box, disc, poly, rotated, rounded, stroke, turned
 
 
@@ -82,3 +82,12 @@ def key(vary: Vary) -> list[Fill]:
         Fill("bow", "main", disc(0, -0.55, r + 0.06, r)),
         Fill(HOLE, "", disc(0, -0.6, r * 0.5, r * 0.42)),
     ]
+
+
+SHAPES: dict[str, Shape] = {
+    "hammer": hammer,
+    "scissors": scissors,
+    "saw": saw,
+    "pencil": pencil,
+    "key": key,
+}

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from training.scenes.shapes.fills import Fill, Vary
+from training.scenes.shapes.fills import Fill, Shape, Vary
 from training.scenes.shapes.outlines import box, curve, disc, poly, rotated, rounded, stroke, turned, wall, wave
 
 
@@ -79,3 +79,12 @@ def guitar(vary: Vary) -> list[Fill]:
         *(Fill("neck", "steel", disc(0.25 * s, y, 0.06, 0.05)) for s in (-1, 1) for y in (-1.06, -0.92)),
         *(Fill("strings", "shine", box(x - 0.026, -0.86, x + 0.026, 0.76)) for x in (-0.09, 0, 0.09)),
     ]
+
+
+SHAPES: dict[str, Shape] = {
+    "ball": ball,
+    "balloon": balloon,
+    "kite": kite,
+    "drum": drum,
+    "guitar": guitar,
+}

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from training.scenes.shapes.fills import HOLE, Fill, Vary
+from training.scenes.shapes.fills import HOLE, Fill, Shape, Vary
 from training.scenes.shapes.outlines import blob, box, curve, disc, poly, rounded, stroke
 
 
@@ -126,3 +126,12 @@ def airplane(vary: Vary) -> list[Fill]:
         Fill("tail", "light", poly((-0.96, -0.06), (-0.66, -0.06), (-0.92, 0.2), (-1.08, 0.2))),
         Fill("wings", "light", poly((0.02, 0.06), (0.42, 0.06), (sweep + 0.02, 0.64), (sweep - 0.24, 0.64))),
     ]
+
+
+SHAPES: dict[str, Shape] = {
+    "car": car,
+    "truck": truck,
+    "bicycle": bicycle,
+    "boat": boat,
+    "airplane": airplane,
+}
