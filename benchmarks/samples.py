@@ -10,10 +10,9 @@ from PIL import Image
 
 from dtwinseger.twin import TwinRow
 from training.scenes import Scene, render_scene
-from training.scenes.export import FIRST_SEED, queries
+from training.scenes.export import FIRST_SEED, WHOLE, queries
 from training.scenes.queries import Query
 from training.scenes.things import rows, take_apart
-from training.scenes.twins import true_twin
 
 SIDE = 512  # pixels
 
@@ -40,8 +39,7 @@ def samples(count: int) -> Iterator[Sample]:
     """The first `count` samples: the same ones every time."""
     for seed in range(FIRST_SEED, FIRST_SEED + count):
         scene = render_scene(seed, SIDE, SIDE)
-        things = take_apart(true_twin(scene))
-        (query,) = queries(scene, 1)
+        ((twin, query),) = queries(scene, 1, WHOLE)
         png = io.BytesIO()
         Image.fromarray(scene.image).save(png, "PNG")
-        yield Sample(scene, png.getvalue(), query, rows(things, (SIDE, SIDE)))
+        yield Sample(scene, png.getvalue(), query, rows(take_apart(twin.objects), (SIDE, SIDE)))

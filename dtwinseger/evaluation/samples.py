@@ -47,6 +47,7 @@ class Facets:
     is_sentence: bool | None = None  # a long query; ReasonSeg says so of each sample
     granularity: str | None = None  # group, object or part
     kind: str | None = None  # how a query of the rendered scenes refers: name, place, affordance, ...
+    phrasing: str | None = None  # of such a query: "seen" in training, or "held_out" from it
     targets: int | None = None  # annotated instances or shapes that make up the target
     instance: str | None = None  # what the query refers to, where several queries refer to it
 

@@ -91,13 +91,14 @@ def splits(scores: Scores) -> Iterator[tuple[str, Members]]:
 
     short, long: the query, as ReasonSeg says, elsewhere from LONG_WORDS words on. group, object, part: granularity.
     empty, one, several: what answers; only `empty` where the data set does not count. small, medium, large: the
-    target's share of the image. kind:NAME: how a query of the scenes refers.
+    target's share of the image. kind:NAME: how a query of the scenes refers. phrasing:NAME: whether training sees such.
     """
     facets = [sample.facets for sample in scores.samples]
     lengthy = np.array([_is_long(sample) for sample in scores.samples], dtype=np.bool_)
     granularity = np.array([facet.granularity or "" for facet in facets])
     number = np.array([facet.targets or 0 for facet in facets])
     kind = np.array([facet.kind or "" for facet in facets])
+    phrasing = np.array([facet.phrasing or "" for facet in facets])
     empty = scores.targets == 0
     share = scores.targets / scores.sizes
     found: dict[str, Members] = {"short": ~lengthy, "long": lengthy}
@@ -109,6 +110,7 @@ def splits(scores: Scores) -> Iterator[tuple[str, Members]]:
         "large": share >= LARGE,
     }
     found |= {f"kind:{name}": kind == name for name in dict.fromkeys(kind.tolist()) if name}
+    found |= {f"phrasing:{name}": phrasing == name for name in dict.fromkeys(phrasing.tolist()) if name}
     yield from ((name, members) for name, members in found.items() if members.any())
 
 

@@ -1,40 +1,82 @@
 """Write scenes with queries and their true masks as a folder that `dtwinseger eval` reads.
 
-`python -m training.scenes.export DIR --split val --scenes 100`
+`python -m training.scenes.export DIR --split val --scenes 200`
 """
 
 import argparse
-import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 from rich.progress import track
 
 from dtwinseger.evaluation.datasets.scenes import IMAGES, SceneLine, SceneObject, write
 from dtwinseger.twin import Mask
-from training.scenes.queries import Asker, Query
+from training.scenes.asked import Twin, asker_of, faithful, twin_of
+from training.scenes.queries import Query
 from training.scenes.render import render_scene
-from training.scenes.things import take_apart
-from training.scenes.twins import true_semantics, true_twin
+from training.scenes.twins import Level, true_part_semantics, true_parts, true_semantics
 from training.scenes.world import Scene
 
-# The ways to refer to something, in turn: its name, its looks, its place, a relation, a use, and what is not there.
-KINDS = ("name", "description", "place", "relation", "affordance", "none")
 FIRST_SEED = 1_000  # nothing is trained on scenes below 10,000
+TRIES = 12  # for a query of a kind that has the granularity of its family
+
+# What is asked for in turn -> the level of its twin, its granularity, and the kinds of query for it, the rarer ones first.
+FAMILIES: dict[str, tuple[Level, str | None, tuple[str, ...]]] = {
+    "object": (
+        "object", "object",
+        ("name", "description", "place", "relation", "affordance", "color", "size", "surface", "superlative", "negation",
+         "class", "two_step"),
+    ),
+    "part": ("part", "part", ("part", "part_use")),
+    "group": ("object", "group", ("number", "several", "class", "negation", "affordance")),
+    "none": ("object", None, ("none",)),
+}  # fmt: skip
+WHOLE = ("object", "group", "none")  # the families without parts
+KINDS = tuple(dict.fromkeys(chain(("group",), *(kinds for _, _, kinds in FAMILIES.values()))))
 
 
-def queries(scene: Scene, count: int) -> list[Query]:
-    """Up to `count` queries about the scene, each of another kind; which kind comes first goes with its seed."""
-    height, width = scene.image.shape[:2]
-    asker = Asker(take_apart(true_twin(scene)), (height, width), random.Random(scene.seed))  # noqa: S311
-    first = scene.seed % len(KINDS)
-    found: list[Query] = []
-    for kind in KINDS[first:] + KINDS[:first]:  # the next kind where the scene offers none of this one
-        if len(found) < count and (query := asker.draw(kind)):
-            found.append(query)
-    return found
+def queries(scene: Scene, count: int, families: Sequence[str] = tuple(FAMILIES)) -> list[tuple[Twin, Query]]:
+    """Up to `count` different queries about the scene, each with the twin that it is about.
+
+    The families take turns, and in each its kinds do; which comes first goes with the scene's seed. Of four scenes two
+    are asked in phrasings that training never sees. Two of five queries for nothing are for parts.
+    """
+    twins: dict[Level, Twin] = {}
+    held_out = (scene.seed // len(families)) % 2 == 1
+    found: dict[str, tuple[Twin, Query]] = {}
+    for turn in range(scene.seed, scene.seed + 3 * count):  # a family may offer nothing here
+        level, granularity, kinds = FAMILIES[families[turn % len(families)]]
+        number = turn // len(families) + scene.seed // (2 * len(families))
+        if kinds == ("none",) and "part" in families and number % 5 < 2:
+            level = "part"
+        if level not in twins:
+            twins[level] = twin_of(scene, level)
+        query = _query(scene, twins[level], granularity, _turned(kinds, number), f"{turn}", held_out)
+        if query and len(found) < count:
+            found.setdefault(query.text, (twins[level], query))
+    return list(found.values())
+
+
+def _turned(kinds: tuple[str, ...], number: int) -> tuple[str, ...]:
+    first = number % len(kinds)
+    return kinds[first:] + kinds[:first]
+
+
+def _query(
+    scene: Scene, twin: Twin, granularity: str | None, kinds: tuple[str, ...], seed: str, held_out: bool
+) -> Query | None:
+    """The first of the kinds that the twin offers; the scene's groups come before all that is said of several."""
+    asker = asker_of(twin, f"export {scene.seed} {seed}", held_out=held_out)
+    if granularity == "group" and scene.groups:
+        kinds = ("group", *kinds)
+    for kind in kinds:
+        for _ in range(TRIES):
+            query = asker.draw(kind)
+            if query and granularity in (None, query.granularity) and faithful(query, scene):
+                return query
+    return None
 
 
 def lines(folder: Path, seeds: range, size: tuple[int, int], each: int) -> Iterator[SceneLine]:
@@ -44,24 +86,29 @@ def lines(folder: Path, seeds: range, size: tuple[int, int], each: int) -> Itera
     for seed in seeds:
         scene = render_scene(seed, width, height)
         name = f"{seed:08d}"
-        seen = tuple(
-            SceneObject(mask=Mask.encode(found.mask), semantics=true_semantics(found)) for found in scene.objects
-        )
         Image.fromarray(scene.image).save(folder / IMAGES / f"{name}.png")
-        for k, query in enumerate(queries(scene, each)):
-            answer = np.zeros(size, dtype=np.bool_)
-            for index in query.indices:
-                answer |= scene.objects[index - 1].mask
+        for k, (twin, query) in enumerate(queries(scene, each)):
             yield SceneLine(
                 sample_id=name if each == 1 else f"{name}#{k}",
                 image=f"{name}.png",
                 query=query.text,
                 kind=query.kind,
                 granularity=query.granularity,
+                phrasing=query.phrasing,
                 targets=len(query.indices),
-                mask=Mask.encode(answer),
-                objects=seen,
+                mask=Mask.encode(twin.answer(query)),
+                objects=_seen(scene, twin),
             )
+
+
+def _seen(scene: Scene, twin: Twin) -> tuple[SceneObject, ...]:
+    """What the scene shows at the level of the twin, and what a perfect VLM says of it."""
+    if twin.level == "object":
+        said = [true_semantics(found) for found in scene.objects]
+    else:
+        said = [true_part_semantics(found, part) for found, part in true_parts(scene)]
+    masks = (found.mask for found in twin.objects)
+    return tuple(SceneObject(mask=mask, semantics=words) for mask, words in zip(masks, said, strict=True))
 
 
 def main() -> None:
@@ -70,7 +117,7 @@ def main() -> None:
     parser.add_argument("--split", default="val", help="the split's name")
     parser.add_argument("--scenes", type=int, default=100)
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED, help="below 10,000 nothing was trained on")
-    parser.add_argument("--queries", type=int, default=1, help=f"of each scene, at most {len(KINDS)}")
+    parser.add_argument("--queries", type=int, default=1, help="of each scene, at most")
     parser.add_argument("--size", type=int, nargs=2, default=(512, 512), metavar=("HEIGHT", "WIDTH"), help="pixels")
     asked = parser.parse_args()
     split = asked.folder / asked.split

@@ -1,47 +1,85 @@
-"""How people ask: the phrasings and the uses of things from which queries are made."""
+"""How people ask: the phrasings from which queries are made, some of which training never sees.
 
-PLURALS = {"fish": "fish"}  # all others take an s
+{np} is a noun phrase without its article, {nps} its plural. A held-out phrasing is made of words that others use too.
+"""
 
-# Asked for one object, and for several. {np} is a noun phrase without its article, {nps} its plural.
-ONE = (
-    "the {np}",
-    "{np}",
-    "find the {np}",
-    "where is the {np}?",
-    "show me the {np}",
-    "segment the {np}",
-    "which one is the {np}?",
-    "please select the {np}",
-)
-SEVERAL = (
-    "the {nps}",
-    "all the {nps}",
-    "all {nps}",
-    "find the {nps}",
-    "find all the {nps}",
-    "where are the {nps}?",
-    "every {np}",
-    "show me all {nps}",
-    "segment the {nps}",
-    "please select all {nps}",
-)
-COUNTED = ("both {nps}", "the two {nps}", "the pair of {nps}"), ("the three {nps}", "all three {nps}")
+from typing import NamedTuple
 
-# Asked by place alone, and by a relation alone. {place} is "at the top left", {relation} "left of the tree".
-AT_PLACE = (
-    "what is {place}?",
-    "the thing {place}",
-    "the object {place}",
-    "find the thing {place}",
-    "what do you see {place}?",
-)
-RELATED = (
-    "what is {relation}?",
-    "the thing {relation}",
-    "the object {relation}",
-    "find the thing {relation}",
-    "which object is {relation}?",
-)
+
+class Phrasings(NamedTuple):
+    """Templates of one meaning. `held_out`: those that are kept for evaluation."""
+
+    seen: tuple[str, ...]
+    held_out: tuple[str, ...]
+
+
+# Asked for one object, for several, and for several of that number.
+ONE = Phrasings(
+    (
+        "the {np}", "{np}", "find the {np}", "where is the {np}?", "show me the {np}", "segment the {np}",
+        "which one is the {np}?", "please select the {np}", "I am looking for the {np}", "can you see the {np}?",
+    ),
+    ("please show me where the {np} is", "can you find the {np}?"),
+)  # fmt: skip
+SEVERAL = Phrasings(
+    (
+        "the {nps}", "all the {nps}", "all {nps}", "find the {nps}", "find all the {nps}", "where are the {nps}?",
+        "every {np}", "show me all {nps}", "segment the {nps}", "please select all {nps}", "which ones are the {nps}?",
+    ),
+    ("please find every {np}", "can you see all the {nps}?", "show me where the {nps} are"),
+)  # fmt: skip
+SEVERAL_TOLD = Phrasings(  # {nps} says its number itself: "mug and chairs"
+    (
+        "the {nps}", "find the {nps}", "where are the {nps}?", "show me the {nps}", "segment the {nps}",
+        "please select the {nps}", "I am looking for the {nps}", "which ones are the {nps}?",
+    ),
+    ("show me where the {nps} are", "can you find the {nps}?"),
+)  # fmt: skip
+COUNTED = Phrasings(
+    (
+        "the {n} {nps}", "{all_n} {nps}", "find the {n} {nps}", "where are the {n} {nps}?", "segment the {n} {nps}",
+        "please select {all_n} {nps}", "{n} {nps}", "the group of {n} {nps}",
+    ),
+    ("show me where the {n} {nps} are", "can you find {all_n} {nps}?"),
+)  # fmt: skip
+ONLY = Phrasings(
+    (
+        "the only {np}", "the single {np}", "find the only {np}", "where is the only {np}?", "the one and only {np}",
+        "show me the single {np}", "segment the only {np}", "which one is the only {np}?",
+    ),
+    ("please select the single {np}", "can you see the only {np}?"),
+)  # fmt: skip
+WHOLE_CLASS = Phrasings(  # {nps} is a word that has no plural: "fruit"
+    (
+        "all the {nps}", "the {nps}", "all {nps}", "find the {nps}", "find all the {nps}", "where is all the {nps}?",
+        "show me the {nps}", "segment all the {nps}", "please select the {nps}",
+    ),
+    ("show me where the {nps} is", "can you find all the {nps}?"),
+)  # fmt: skip
+ANY = Phrasings(
+    (
+        "{a_np}", "find {a_np}", "is there {a_np}?", "show me {a_np}", "where can I see {a_np}?", "segment {a_np}",
+        "what is {a_np}?", "I am looking for {a_np}",
+    ),
+    ("can you find {a_np}?", "where is there {a_np}?"),
+)  # fmt: skip
+
+# Asked by place alone, by a relation alone, and by both sides. {place} is "at the top left".
+AT_PLACE = Phrasings(
+    (
+        "what is {place}?", "the thing {place}", "the object {place}", "find the thing {place}", "the one {place}",
+        "what do you see {place}?", "show me what is {place}", "segment the object {place}",
+    ),
+    ("where is the thing {place}?", "please select what is {place}"),
+)  # fmt: skip
+RELATED = Phrasings(
+    (
+        "what is {relation}?", "the thing {relation}", "the object {relation}", "find the thing {relation}",
+        "which object is {relation}?", "show me what is {relation}", "what do you see {relation}?",
+        "what can you find {relation}?",
+    ),
+    ("please select the object {relation}", "find what is {relation}"),
+)  # fmt: skip
 
 PREDICATES = {
     "left_of": ("left of", "to the left of", "on the left of"),
@@ -49,7 +87,7 @@ PREDICATES = {
     "above": ("above", "over", "higher than"),
     "below": ("below", "under", "beneath"),
     "next_to": ("next to", "beside", "right beside", "close to"),
-    "inside": ("inside", "within"),
+    "inside": ("inside", "within", "in"),
     "surrounding": ("surrounding", "around"),
     "overlapping": ("overlapping", "touching"),
 }
@@ -67,88 +105,131 @@ PLACES = {
     },
 }
 
-LARGEST = ("largest", "biggest", "greatest")
-SMALLEST = ("smallest", "tiniest", "littlest")
-
-# What a thing can do, and the kinds that do it: it completes "what ...?" and "something that ...".
-USES: dict[str, tuple[str, ...]] = {
-    "would keep me dry": ("umbrella",),
-    "can shelter me from the rain": ("umbrella",),
-    "would help on a rainy day": ("umbrella",),
-    "can hold a drink": ("bottle", "mug"),
-    "can I drink from": ("bottle", "mug"),
-    "would hold hot coffee": ("mug",),
-    "can keep my tea warm": ("mug",),
-    "would carry water on a hike": ("bottle",),
-    "can be closed with a cap": ("bottle",),
-    "can I sit on": ("chair",),
-    "would let me rest my legs": ("chair",),
-    "tells the time": ("clock",),
-    "would wake me up in the morning": ("clock",),
-    "can I read": ("book",),
-    "would tell me a story": ("book",),
-    "has pages": ("book",),
-    "can light the room": ("lamp",),
-    "would help me see in the dark": ("lamp",),
-    "can drive on a road": ("car",),
-    "would take me to work": ("car",),
-    "can sail": ("boat",),
-    "would take me across a lake": ("boat",),
-    "can carry people": ("boat", "car"),
-    "is a vehicle": ("boat", "car"),
-    "can swim": ("fish",),
-    "is an animal": ("fish",),
-    "lives in water": ("fish",),
-    "is alive": ("fish", "tree"),
-    "has leaves": ("tree",),
-    "grows in a forest": ("tree",),
-    "would a family live in": ("house",),
-    "is a building": ("house",),
-    "has a roof and a door": ("house",),
-    "can bounce": ("ball",),
-    "would I kick": ("ball",),
-    "can fly in the wind": ("kite",),
-    "would I fly on a string": ("kite",),
-    "would decorate a party": ("balloon",),
-    "is filled with air": ("ball", "balloon"),
-    "can I wear": ("hat",),
-    "would keep the sun off my head": ("hat",),
-    "is a toy": ("ball", "balloon", "kite"),
-    "is furniture": ("chair",),
+SUPERLATIVES = {
+    "largest": ("largest", "biggest", "greatest"),
+    "smallest": ("smallest", "tiniest", "littlest"),
+    "leftmost": ("leftmost", "furthest left"),
+    "rightmost": ("rightmost", "furthest right"),
+    "topmost": ("topmost", "highest", "uppermost"),
+    "lowest": ("lowest", "bottommost"),
 }
-USED_ONE = (
-    "what {use}?",
-    "something that {use}",
-    "the thing that {use}",
-    "which object {use}?",
-    "find something that {use}",
-)
-USED_SEVERAL = ("everything that {use}", "all the things that {use}", "which objects {use}?", "find all that {use}")
-# The same for uses that put the subject last: "can I sit on" completes only a question; these complete the rest.
-SUBJECT_LAST = {
-    "can I drink from": ("I can drink from", "to drink from"),
-    "can I sit on": ("I can sit on", "to sit on"),
-    "can I read": ("I can read", "to read"),
-    "would a family live in": ("a family would live in", "for a family to live in"),
-    "would I kick": ("I would kick", "to kick"),
-    "would I fly on a string": ("I would fly on a string", "to fly on a string"),
-    "can I wear": ("I can wear", "to wear"),
+
+# What a surface is said to be, after a noun; before one it is said by its own word.
+SURFACES = {
+    "striped": ("with stripes", "that {be} striped"),
+    "dotted": ("with dots", "that {be} dotted"),
+    "checked": ("with checks", "that {be} checked"),
+    "wooden": ("made of wood", "of wood", "that {be} wooden"),
+    "metal": ("made of metal", "of metal"),
+    "glass": ("made of glass", "of glass"),
 }
-USED_LAST_ONE = ("something {use}", "a thing {use}", "find something {use}")
-USED_LAST_SEVERAL = ("everything {use}", "all the things {use}", "find all the things {use}")
+PATTERNED = ("with a pattern", "that {have} a pattern", "with some pattern")
+NOT_PATTERNED = ("without a pattern", "that {have} no pattern", "with no pattern", "without any pattern")
 
-PART_OF = (
-    "the {part} of the {np}",
-    "find the {part} of the {np}",
-    "the {np}'s {part}",
-    "where is the {part} of the {np}?",
+NOT = ("that {be} not {word}", "which {be} not {word}", "that {isnt} {word}", "not {word}")
+NEITHER = ("that {be} neither {word} nor {other}", "that {be} not {word} or {other}")
+EXCEPT = Phrasings(
+    (
+        "all the {nps} except the {word} {ones}", "every {np} but the {word} {ones}",
+        "the {nps} except the {word} {ones}",
+        "all {nps} but not the {word} {ones}", "find all the {nps} but the {word} {ones}",
+        "show me the {nps} without the {word} {ones}", "where are the {nps} except the {word} {ones}?",
+        "please select all the {nps} but the {word} {ones}",
+    ),
+    ("find every {np} except the {word} {ones}", "segment the {nps} but not the {word} {ones}"),
+)  # fmt: skip
+NOT_KIND_ONE = Phrasings(
+    (
+        "what is not {a_np}?", "the thing that is not {a_np}", "the one that is not {a_np}", "find what is not {a_np}",
+        "which one is not {a_np}?", "the object that isn't {a_np}", "show me what is not {a_np}",
+        "the only thing that is not {a_np}",
+    ),
+    ("please select the object that is not {a_np}", "which object isn't {a_np}?"),
+)  # fmt: skip
+NOT_KIND = Phrasings(
+    (
+        "everything that is not {a_np}", "everything except the {nps}", "all things but the {nps}", "all but the {nps}",
+        "what is not {a_np}?", "find everything but the {nps}", "all the objects that are not {nps}",
+        "show me everything except the {nps}", "everything that isn't {a_np}", "which things are not {nps}?",
+    ),
+    ("please select everything except the {nps}", "find all things that are not {nps}"),
+)  # fmt: skip
+
+# What a thing is for. {use} is "keeps me dry" or "would keep me dry"; {verb} is "sit on".
+DOING_ONE = Phrasings(
+    (
+        "what {use}?", "something that {use}", "the thing that {use}", "which object {use}?", "show me what {use}",
+        "find something that {use}", "I need something that {use}", "is there anything that {use}?",
+        "segment the object that {use}", "which one {use}?",
+    ),
+    ("please find what {use}", "I am looking for something that {use}"),
+)  # fmt: skip
+DOING = Phrasings(
+    (
+        "everything that {use}", "all the things that {use}", "which objects {use}?", "find all that {use}",
+        "show me everything that {use}", "which things {use}?", "segment all the objects that {use}",
+        "the things that {use}",
+    ),
+    ("please find everything that {use}", "show me all the objects that {use}"),
+)  # fmt: skip
+FOR_ONE = Phrasings(
+    (
+        "something to {verb}", "what can I {verb}?", "what would I {verb}?", "something I can {verb}",
+        "find something to {verb}", "I need something to {verb}", "which object can I {verb}?", "I want to {verb} it",
+        "what is there to {verb}?", "the thing that I can {verb}", "show me something to {verb}",
+    ),
+    ("I am looking for something to {verb}", "is there anything I can {verb}?", "which one would I {verb}?"),
+)  # fmt: skip
+FOR = Phrasings(
+    (
+        "everything I can {verb}", "all the things to {verb}", "which objects can I {verb}?", "find all I can {verb}",
+        "all that I could {verb}", "show me everything to {verb}", "which things would I {verb}?",
+        "the things that I can {verb}",
+    ),
+    ("please find everything to {verb}", "show me all the objects I can {verb}"),
+)  # fmt: skip
+
+# Several as one. {np} is "bowl of apples".
+GROUP = Phrasings(
+    (
+        "the {np}", "{np}", "find the {np}", "where is the {np}?", "show me the {np}", "segment the {np}",
+        "the whole {np}", "which objects make up the {np}?", "please select the {np}",
+    ),
+    ("can you see the whole {np}?", "please show me where the {np} is"),
+)  # fmt: skip
+# Kind -> what several of it together are called.
+GROUPED: dict[str, tuple[str, ...]] = {
+    "bird": ("flock",),
+    "fish": ("school",),
+    "butterfly": ("swarm",),
+    **dict.fromkeys(("balloon", "flower"), ("bunch",)),
+    **dict.fromkeys(("book", "plate"), ("stack", "pile")),
+    **dict.fromkeys(("ball", "apple", "pear", "carrot", "mushroom"), ("heap", "pile")),
+    **dict.fromkeys(
+        "box bottle mug goblet candle vase chair drum tree cactus house car pencil".split(),  # noqa: SIM905 - shorter
+        ("row",),
+    ),
+}
+
+# A part of an object. {np} is the object's noun phrase.
+PART = Phrasings(
+    (
+        "the {part} of the {np}", "find the {part} of the {np}", "the {np}'s {part}",
+        "where is the {part} of the {np}?",
+        "show me the {part} of the {np}", "segment the {np}'s {part}", "the {part} that belongs to the {np}",
+        "please select the {part} of the {np}", "which part is the {part} of the {np}?",
+    ),
+    ("show me the {np}'s {part}", "can you find the {part} of the {np}?", "where is the {np}'s {part}?"),
+)  # fmt: skip
+PARTS = Phrasings(
+    (
+        "the {parts} of the {nps}", "all the {parts} of the {nps}", "find the {parts} of all the {nps}",
+        "where are the {parts} of the {nps}?", "show me the {parts} of the {nps}", "every {part} of the {nps}",
+        "segment the {parts} of all {nps}", "please select the {parts} of the {nps}",
+    ),
+    ("can you find all the {parts} of the {nps}?", "show me every {part} of the {nps}"),
+)  # fmt: skip
+PART_USED = Phrasings(
+    ("{use}?", "show me: {use}?", "which part of the picture is it: {use}?", "{use}? segment it", "find it: {use}?"),
+    ("please show me: {use}?",),
 )
-
-
-def plural(noun: str) -> str:
-    return PLURALS.get(noun, noun + "s")
-
-
-def article(noun: str) -> str:
-    """The noun phrase with "a" or "an"."""
-    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"

@@ -11,21 +11,22 @@ from PIL import Image
 
 from dtwinseger.twin import TwinObject
 from training.scenes import render_scene
-from training.scenes.queries import Asker, Query
+from training.scenes.asked import asker_of, faithful, twin_of
+from training.scenes.queries import Query
 from training.scenes.render import SMALLEST
-from training.scenes.things import take_apart
-from training.scenes.twins import true_twin
 
 __all__ = ["ANNOTATOR", "HELD_OUT", "SMALLEST", "TrueQuery", "TrueScene", "true_scene"]
 
 HELD_OUT = 10_000  # seeds below are for evaluation
 ANNOTATOR = "world"
+PARTS = 0.25  # of the queries are for parts
 _DRAWS = 4  # for each query that is wanted
 
 
 @dataclass(frozen=True, eq=False)
 class TrueQuery:
-    """A query with its answer, and the true objects, indices 1..N, to which that and its path refer."""
+    """A query with its answer, and the true objects, indices 1..N, to which that and its path refer: parts of objects
+    where the query is for a part."""
 
     query: Query
     objects: tuple[TwinObject, ...]
@@ -53,13 +54,15 @@ def true_scene(seed: int, size: tuple[int, int], queries: int) -> TrueScene:
     """
     height, width = size
     scene = render_scene(seed, width, height)
-    objects = true_twin(scene)
-    asker = Asker(take_apart(objects), size, random.Random(f"segdt {seed}"))  # noqa: S311
+    whole, parts = twin_of(scene, "object"), twin_of(scene, "part")
+    askers = [(twin, asker_of(twin, f"segdt {seed} {twin.level}")) for twin in (whole, parts)]
+    rng = random.Random(f"segdt {seed}")  # noqa: S311
     found: dict[str, TrueQuery] = {}
     for _ in range(_DRAWS * queries):
+        twin, asker = askers[rng.random() < PARTS]
         query = asker.draw()
-        if query and len(found) < queries:
-            found.setdefault(query.text, TrueQuery(query, objects))
+        if query and faithful(query, scene) and len(found) < queries:
+            found.setdefault(query.text, TrueQuery(query, twin.objects))
     buffer = io.BytesIO()
     Image.fromarray(scene.image).save(buffer, "PNG")
     return TrueScene(f"{seed:08d}-{width}x{height}", size, buffer.getvalue(), tuple(found.values()))

@@ -6,7 +6,7 @@
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -15,6 +15,7 @@ from dtwinseger.evaluation.datasets.annotations import words
 from dtwinseger.evaluation.samples import DatasetError, Facets, Sample, TrueObject, Truth, no_pixels
 from dtwinseger.twin import Granularity, Mask
 
+Phrasing = Literal["seen", "held_out"]
 LINES, IMAGES = "samples.jsonl", "images"
 
 
@@ -30,7 +31,7 @@ class SceneObject(BaseModel):
 class SceneLine(BaseModel):
     """A line of `samples.jsonl`. `mask` is the union of the `targets` objects that answer, in the image's pixels.
 
-    `objects` are all that the scene shows; a report asks the reasoner again with what is truly there.
+    `objects` are all that the scene shows, or all parts of it where the query is for a part; a report asks the reasoner again with what is truly there.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -40,6 +41,7 @@ class SceneLine(BaseModel):
     query: Annotated[str, Field(min_length=1)]
     kind: str
     granularity: Granularity
+    phrasing: Phrasing = "seen"  # "held_out" where training never sees queries that are put so
     targets: Annotated[int, Field(ge=0)]
     mask: Mask
     objects: tuple[SceneObject, ...] = ()
@@ -81,7 +83,14 @@ def _read(path: Path) -> Iterator[SceneLine]:
 
 
 def _sample(folder: Path, split: str, line: SceneLine) -> Sample:
-    facets = Facets(dataset="scenes", split=split, granularity=line.granularity, kind=line.kind, targets=line.targets)
+    facets = Facets(
+        dataset="scenes",
+        split=split,
+        granularity=line.granularity,
+        kind=line.kind,
+        phrasing=line.phrasing,
+        targets=line.targets,
+    )
     image, truth = folder / IMAGES / line.image, partial(_truth, line.mask)
     objects = partial(_objects, line.objects) if line.objects else None
     return Sample(line.sample_id, image, line.query, truth, facets, objects)
