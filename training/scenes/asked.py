@@ -1,4 +1,4 @@
-"""What is asked about a scene: of its objects or of their parts, each with the twin of that level and the true pixels."""
+"""What is asked about a scene, of its objects or of their parts: the twin of that level and the true pixels."""
 
 import random
 from collections.abc import Sequence
@@ -41,8 +41,8 @@ def asker_of(twin: Twin, seed: str, *, held_out: bool = False) -> Asker:
 
 
 def faithful(query: Query, scene: Scene) -> bool:
-    """Whether what the twin tells of several as one is so in the scene: all of a group answer, or all that its container
-    holds. Every other query is as the twin tells it."""
+    """Whether what the twin tells of several as one is so in the scene: a whole group answers, or all that its
+    container holds. Every other query is as the twin tells it."""
     if query.kind != "group":
         return True
     return any(

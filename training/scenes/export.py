@@ -22,12 +22,12 @@ from training.scenes.world import Scene
 FIRST_SEED = 1_000  # nothing is trained on scenes below 10,000
 TRIES = 12  # for a query of a kind that has the granularity of its family
 
-# What is asked for in turn -> the level of its twin, its granularity, and the kinds of query for it, the rarer ones first.
+# What is asked for in turn -> the level of its twin, its granularity, and the kinds of query for it.
 FAMILIES: dict[str, tuple[Level, str | None, tuple[str, ...]]] = {
     "object": (
         "object", "object",
-        ("name", "description", "place", "relation", "affordance", "color", "size", "surface", "superlative", "negation",
-         "class", "two_step"),
+        ("name", "description", "place", "relation", "affordance", "color", "size", "surface", "superlative",
+         "negation", "class", "two_step"),
     ),
     "part": ("part", "part", ("part", "part_use")),
     "group": ("object", "group", ("number", "several", "class", "negation", "affordance")),

@@ -18,7 +18,7 @@ def plural(noun: str) -> str:
         return _PLURALS[noun]
     if noun.endswith("y") and noun[-2] not in "aeiou":
         return noun[:-1] + "ies"
-    return noun + ("es" if noun.endswith(("x", "sh", "ch", "ss")) else "s")
+    return noun + ("es" if noun.endswith(("s", "x", "sh", "ch")) else "s")
 
 
 def article(noun: str) -> str:

@@ -10,11 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dtwinseger.twin import Decision, Step, TwinObject
+from training.scenes.vocabulary import MATERIALS, PATTERNS
 
 UNDESCRIBED = "no description"
 
 _NUMBER = re.compile(r"\b(\d+)\b(?: \(([^()]*)\))?")  # an object's index, and what the twin calls the object
 _EMPTY = frozenset(("a", "an", "the", "is", "are", "of"))  # words that say nothing of an object
+_DENIED, _PLAIN = "is not ", "is plain"
+_SURFACES = frozenset((*PATTERNS, *MATERIALS))
 
 
 class NotFoundError(Exception):
@@ -82,6 +85,8 @@ def _supported(reasoning: str, found: TwinObject, truth: TwinObject) -> bool:
     """Whether the twin says what is said of the object; of relations and places it does, wherever objects match."""
     if found.semantic == truth.semantic or _NUMBER.search(reasoning) or reasoning in found.spatial:
         return True
+    if reasoning == _PLAIN:
+        return not _words(found.semantic) & _SURFACES
     said = _words(reasoning)
     if said <= _words(found.semantic):
         return True
@@ -100,8 +105,13 @@ def _stray(index: int, criterion: str, seen: Perception) -> str:
 
 
 def _described_as(criterion: str, found: TwinObject) -> bool:
-    """Whether the description has all words of the criterion, or of one of its alternatives: "is a mug or a bottle"."""
+    """Whether the description has all words of the criterion, or of one of its alternatives: "is a mug or a bottle".
+
+    Of what the criterion denies, "is not a mug or a bottle", it must have none.
+    """
     words = _words(found.semantic)
+    if criterion.startswith(_DENIED):
+        return found.semantic is not None and not _described_as(criterion.removeprefix(_DENIED), found)
     return any(said and said <= words for said in map(_words, criterion.split(" or ")))
 
 

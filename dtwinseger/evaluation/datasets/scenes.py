@@ -31,7 +31,8 @@ class SceneObject(BaseModel):
 class SceneLine(BaseModel):
     """A line of `samples.jsonl`. `mask` is the union of the `targets` objects that answer, in the image's pixels.
 
-    `objects` are all that the scene shows, or all parts of it where the query is for a part; a report asks the reasoner again with what is truly there.
+    `objects` are all that the scene shows, or all their parts where the query is for a part; a report asks the reasoner
+    again with what is truly there.
     """
 
     model_config = ConfigDict(frozen=True)
