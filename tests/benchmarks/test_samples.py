@@ -15,8 +15,11 @@ def drawn() -> list[Sample]:
     return list(samples(12))
 
 
-def test_every_kind_of_query_has_its_turn(drawn: list[Sample]) -> None:
-    assert set(Counter(sample.query.kind for sample in drawn)) == set(KINDS)
+def test_the_kinds_of_query_have_their_turn(drawn: list[Sample]) -> None:
+    kinds = Counter(sample.query.kind for sample in drawn)
+    assert len(kinds) >= 6
+    assert kinds["none"] == len(drawn) / 3
+    assert set(kinds) <= set(KINDS)
 
 
 def test_the_samples_repeat(drawn: list[Sample]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dtwinseger.twin import Decision, Step, TwinObject
-from training.scenes.vocabulary import MATERIALS, PATTERNS
+from training.scenes.vocabulary import KINDS, MATERIALS, PATTERNS
 
 UNDESCRIBED = "no description"
 
@@ -107,11 +107,11 @@ def _stray(index: int, criterion: str, seen: Perception) -> str:
 def _described_as(criterion: str, found: TwinObject) -> bool:
     """Whether the description has all words of the criterion, or of one of its alternatives: "is a mug or a bottle".
 
-    Of what the criterion denies, "is not a mug or a bottle", it must have none.
+    Of what the criterion denies, "is not a mug or a bottle", it must have none; only what the world knows is judged so.
     """
     words = _words(found.semantic)
     if criterion.startswith(_DENIED):
-        return found.semantic is not None and not _described_as(criterion.removeprefix(_DENIED), found)
+        return bool(words & KINDS.keys()) and not _described_as(criterion.removeprefix(_DENIED), found)
     return any(said and said <= words for said in map(_words, criterion.split(" or ")))
 
 

@@ -26,16 +26,21 @@ class Seen:
 
 @dataclass
 class Eyes:
-    """What is seen in each image, by the SHA-256 of its bytes; `failing` is raised where it is set."""
+    """What is seen in each image, by the SHA-256 of its bytes; `failing` is raised where it is set.
+
+    parts: what is seen there by one who looks for parts, where that is something else.
+    """
 
     images: dict[str, Sequence[Seen]] = field(default_factory=dict)
+    parts: dict[str, Sequence[Seen]] = field(default_factory=dict)
     failing: Problem | None = None
     queries: list[str | None] = field(default_factory=list)  # with which descriptions were asked for
     url: str = ""
 
-    def show(self, image: bytes, seen: Sequence[Seen]) -> None:
+    def show(self, image: bytes, seen: Sequence[Seen], parts: Sequence[Seen] = ()) -> None:
         """From now on this is seen in `image`."""
         self.images[hashlib.sha256(image).hexdigest()] = seen
+        self.parts[hashlib.sha256(image).hexdigest()] = parts or seen
 
 
 @contextmanager
@@ -58,14 +63,17 @@ def eyes() -> Iterator[Eyes]:
             raise sight.failing
         asked = api.ProposalsRequest.model_validate_json(options)
         decoded = decode_image(await image.read())
-        found = tuple(
-            api.Proposal(mask=seen.mask, predicted_iou=seen.predicted_iou, point=(0.0, 0.0))
-            for seen in sight.images[decoded.sha256]
-        )
+        found = {
+            level: tuple(
+                api.Proposal(mask=seen.mask, predicted_iou=seen.predicted_iou, point=(0.0, 0.0))
+                for seen in (sight.parts if level == "part" else sight.images)[decoded.sha256]
+            )
+            for level in asked.levels
+        }
         return api.ProposalsResponse(
             width=decoded.size[1],
             height=decoded.size[0],
-            levels=dict.fromkeys(asked.levels, found),
+            levels=found,
             options=dict.fromkeys(asked.levels, asked.options),
             model="eyes",
             timings_ms={},
@@ -81,7 +89,9 @@ def eyes() -> Iterator[Eyes]:
     async def semantics(image: UploadFile, request: Request) -> Response:
         asked = api.SemanticsRequest.model_validate_json(str((await request.form())["request"]))
         sight.queries.append(asked.query)
-        said = {seen.mask: seen.said for seen in sight.images[hashlib.sha256(await image.read()).hexdigest()]}
+        sha256 = hashlib.sha256(await image.read()).hexdigest()
+        views = [{seen.mask: seen.said for seen in shown[sha256]} for shown in (sight.images, sight.parts)]
+        said = next(view for view in views if all(item.mask in view for item in asked.masks))
         unable = Problem("upstream_invalid", "no words").details()
         lines: list[api.SemanticsLine | api.SemanticsEnd] = [
             api.SemanticsLine(index=item.index, semantics=words, error=None if words else unable)

@@ -37,6 +37,13 @@ def truly(found: TwinObject) -> Seen:
     return Seen(found.mask, api.Semantics(semantic=found.semantic, category=found.category))
 
 
+def perfectly(sight: Eyes, scene: TrueScene) -> None:
+    """Show the scene as it is, its objects and their parts."""
+    twins = {asked.query.granularity == "part": asked.objects for asked in scene.queries}
+    assert set(twins) == {False, True}
+    sight.show(scene.png, *([truly(found) for found in twins[part]] for part in (False, True)))
+
+
 def build(folder: Path, sight: Eyes, *more: str) -> Result:
     """From the one scene, described without its queries."""
     size = [str(side) for side in SIZE]
@@ -54,7 +61,7 @@ def by_query(folder: Path) -> dict[str, SegDTSample]:
 
 
 def test_perfect_services_give_the_true_answers_and_paths(tmp_path: Path, sight: Eyes, scene: TrueScene) -> None:
-    sight.show(scene.png, [truly(found) for found in scene.queries[0].objects])
+    perfectly(sight, scene)
     done = build(tmp_path, sight)
     assert done.exit_code == 0, done.output
     samples = by_query(tmp_path)
@@ -70,8 +77,9 @@ def test_perfect_services_give_the_true_answers_and_paths(tmp_path: Path, sight:
 def test_pieces_and_background_are_dropped_and_what_is_missing_is_counted(
     tmp_path: Path, sight: Eyes, scene: TrueScene
 ) -> None:
-    objects = scene.queries[0].objects
-    asked = next(each.query for each in scene.queries if each.query.indices)
+    whole = [each for each in scene.queries if each.query.granularity != "part"]
+    objects = whole[0].objects
+    asked = next(each.query for each in whole if each.query.indices)
     gone = next(found for found in objects if found.index in asked.indices)
     piece = objects[0].mask.decode()
     piece[:, (objects[0].bbox[0] + objects[0].bbox[2]) // 2 :] = False
@@ -102,7 +110,7 @@ def test_pieces_and_background_are_dropped_and_what_is_missing_is_counted(
 def test_a_service_that_fails_ends_the_build_and_the_same_command_goes_on(
     tmp_path: Path, sight: Eyes, scene: TrueScene
 ) -> None:
-    sight.show(scene.png, [truly(found) for found in scene.queries[0].objects])
+    perfectly(sight, scene)
     sight.failing = Problem("overloaded", "too many requests")
     failed = build(tmp_path, sight)
     assert failed.exit_code == 1
