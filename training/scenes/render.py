@@ -14,21 +14,21 @@ from training.scenes.units import MAX_PARTS, Member
 from training.scenes.vocabulary import KINDS
 from training.scenes.world import Group, Mask, Part, Scene, SceneObject
 
-SMALLEST, LARGEST = 256, 1024  # pixels: below, the parts of small objects vanish
+SMALLEST = 256  # pixels: below, the parts of small objects vanish
 TRAINING = 10_000  # seeds from here on are for training
 
 Floats = npt.NDArray[np.float32]
 
 
 def render_scene(seed: int, width: int = 256, height: int = 256) -> Scene:
-    """Render a scene of `width` x `height` pixels, each 256 to 1024: the same one for the same arguments.
+    """Render a scene of `width` x `height` pixels, each at least 256: the same one for the same arguments.
 
     The image is [height, width, 3] uint8 RGB; masks are [height, width] bool in the same frame, pixels with
     x right and y down. Seeds from 10,000 on are for training and never hold a pair of color and kind that is held
-    out; seeds below are for evaluation and may. Raises ValueError for another size.
+    out; seeds below are for evaluation and may. Raises ValueError for a smaller image.
     """
-    if min(width, height) < SMALLEST or max(width, height) > LARGEST:
-        raise ValueError(f"a scene is {SMALLEST} to {LARGEST} pixels wide and high, not {width} x {height}")
+    if min(width, height) < SMALLEST:
+        raise ValueError(f"a scene is at least {SMALLEST} pixels wide and high, not {width} x {height}")
     rng = np.random.default_rng(seed)
     light = draw_light(rng)
     ground = draw_ground(rng, width, height)

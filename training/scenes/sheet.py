@@ -15,6 +15,7 @@ from training.scenes.world import Mask, Scene
 
 GAP = 8  # pixels between scenes
 GOLDEN = 0.618  # steps through the color circle that keep neighbors apart
+NAMED = 0.009  # share of the image that a mask covers at least if its name is written on it
 
 
 def contact_sheet(seeds: Sequence[int], side: int, columns: int) -> Image.Image:
@@ -37,7 +38,7 @@ def _panels(scene: Scene) -> list[Image.Image]:
 
 
 def drawn(scene: Scene, masks: Sequence[tuple[Mask, str]]) -> Image.Image:
-    """The faded scene under the masks, each in its own color with its name."""
+    """The faded scene under the masks, each in its own color, and with its name where that has room."""
     pixels = scene.image * 0.45 + 115
     for index, (mask, _) in enumerate(masks):
         color = np.array(_color(index), np.float64)
@@ -47,6 +48,8 @@ def drawn(scene: Scene, masks: Sequence[tuple[Mask, str]]) -> Image.Image:
     draw = ImageDraw.Draw(picture)
     font = ImageFont.load_default(size=max(8, picture.width // 32))
     for mask, name in masks:
+        if mask.mean() < NAMED:
+            continue
         rows, columns = np.nonzero(mask)
         center = (float(columns.mean()), float(rows.mean()))
         text = name.replace(" ", "\n") if len(name) > 12 else name
@@ -55,7 +58,6 @@ def drawn(scene: Scene, masks: Sequence[tuple[Mask, str]]) -> Image.Image:
 
 
 def _color(index: int) -> tuple[int, ...]:
-
     return ImageColor.getrgb(f"hsl({round(360 * GOLDEN * index) % 360}, 90%, 55%)")
 
 

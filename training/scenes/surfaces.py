@@ -38,11 +38,11 @@ def wood(rng: np.random.Generator, x: Floats, y: Floats) -> Floats:
     bend = np.sin(x * np.float32(rng.uniform(3, 6) / extent) + np.float32(rng.uniform(0, 6))) * np.float32(
         0.03 * extent
     )
-    years = (y + bend) / np.float32(max(4.5, 0.055 * extent))
+    years = (y + bend) / np.float32(max(4.5, 0.06 * extent))
     wide = years + np.float32(0.3) * np.sin(years * np.float32(1.7) + np.float32(rng.uniform(0, 6)))
-    strength = 0.36 + 0.2 * np.sin(years * np.float32(2.3) + x * np.float32(9 / extent))  # lines that come and go
-    lines = strength * (np.abs(_fold(wide)) * 2) ** 4  # thin, with a soft flank
-    return np.asarray(0.08 - lines + 0.05 * np.sin(years * np.float32(0.9)), np.float32)
+    strength = 0.5 + 0.25 * np.sin(years * np.float32(2.3) + x * np.float32(9 / extent))  # lines that come and go
+    lines = strength * (np.abs(_fold(wide)) * 2) ** 3  # thin, with a soft flank
+    return np.asarray(0.12 - lines + 0.06 * np.sin(years * np.float32(0.9)), np.float32)
 
 
 def metal(rng: np.random.Generator, x: Floats, y: Floats) -> Floats:

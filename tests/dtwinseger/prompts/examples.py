@@ -28,38 +28,38 @@ class Wanted:
 WANTED = (
     Wanted(
         "rain.png",
-        500_001,
+        500_245,
         "what would keep me dry?",
         {
-            ("umbrella", "white"): {
-                "semantic": "a large white umbrella, open, that keeps the rain off",
+            ("umbrella", "pink"): {
+                "semantic": "a large pink dotted umbrella, open, that keeps the rain off",
                 "category": "umbrella",
-                "attributes": ["large", "white", "open"],
+                "attributes": ["large", "pink", "dotted"],
                 "relevance": 0.97,
             },
-            ("clock", "yellow"): {
-                "semantic": "a yellow alarm clock with two bells",
-                "category": "clock",
-                "attributes": ["medium", "yellow", "round"],
-                "relevance": 0.01,
+            ("shoe", "purple"): {
+                "semantic": "a purple shoe with white laces",
+                "category": "shoe",
+                "attributes": ["large", "purple"],
+                "relevance": 0.03,
             },
         },
     ),
     Wanted(
         "drink.png",
-        500_000,
+        500_402,
         "something to drink from",
         {
-            ("book", "orange"): {
-                "semantic": "an orange book, closed",
-                "category": "book",
-                "attributes": ["medium", "orange", "closed"],
+            ("clock", "black"): {
+                "semantic": "a black alarm clock with two bells",
+                "category": "clock",
+                "attributes": ["medium", "black", "round"],
                 "relevance": 0.01,
             },
-            ("mug", "yellow"): {
-                "semantic": "a small yellow mug with a handle, to drink from",
+            ("mug", "pink"): {
+                "semantic": "a large pink mug with a handle, to drink from",
                 "category": "mug",
-                "attributes": ["small", "yellow"],
+                "attributes": ["large", "pink"],
                 "relevance": 0.98,
             },
         },

@@ -47,10 +47,9 @@ def test_a_scene_has_the_size_that_is_asked_for(width: int, height: int) -> None
     assert all(found.mask.shape == (height, width) and found.mask.dtype == np.bool_ for found in scene.objects)
 
 
-@pytest.mark.parametrize(("width", "height"), [(200, 256), (256, 1025)])
-def test_another_size_is_refused(width: int, height: int) -> None:
-    with pytest.raises(ValueError, match="256 to 1024"):
-        render_scene(0, width, height)
+def test_a_smaller_image_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 256"):
+        render_scene(0, 200, 256)
 
 
 def test_masks_are_exact_at_the_levels_of_part_object_and_group(scenes: list[Scene]) -> None:
