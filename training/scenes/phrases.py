@@ -215,11 +215,11 @@ GROUPED: dict[str, tuple[str, ...]] = {
 PART = Phrasings(
     (
         "the {part} of the {np}", "find the {part} of the {np}", "the {np}'s {part}",
-        "where is the {part} of the {np}?",
+        "where {be} the {part} of the {np}?",
         "show me the {part} of the {np}", "segment the {np}'s {part}", "the {part} that belongs to the {np}",
         "please select the {part} of the {np}", "which part is the {part} of the {np}?",
     ),
-    ("show me the {np}'s {part}", "can you find the {part} of the {np}?", "where is the {np}'s {part}?"),
+    ("show me the {np}'s {part}", "can you find the {part} of the {np}?", "where {be} the {np}'s {part}?"),
 )  # fmt: skip
 PARTS = Phrasings(
     (
@@ -230,6 +230,6 @@ PARTS = Phrasings(
     ("can you find all the {parts} of the {nps}?", "show me every {part} of the {nps}"),
 )  # fmt: skip
 PART_USED = Phrasings(
-    ("{use}?", "show me: {use}?", "which part of the picture is it: {use}?", "{use}? segment it", "find it: {use}?"),
-    ("please show me: {use}?",),
+    ("{use}?", "{use}?", "{use}?", "show me {use}", "find it: {use}?", "{use}? segment it", "{use}? show me"),
+    ("{use}? please show me", "can you see {use}?"),
 )

@@ -194,6 +194,24 @@ def test_no_path_says_what_the_twin_denies(names: tuple[str, ...]) -> None:
         reexpress(true, seen(objects_called(*names), objects_called("mug", "tree"), {1: 1, 2: 2}))
 
 
+@pytest.mark.parametrize("stray", ["red hat", "background"])
+def test_what_a_path_denies_is_read_in_the_perceived_words(stray: str) -> None:
+    true = [step(1, "is not red", (1, "is red", False), (2, "is blue", True))]
+    objects = objects_called("red mug", "blue mug", stray)
+    path, indices = reexpress(true, seen(objects, objects[:2], {1: 1, 2: 2}))
+    assert indices == (2,)
+    assert path[0].decisions[2].reasoning == f"a {stray}"
+
+
+@pytest.mark.parametrize(
+    "names", [("blue mug", "blue mug"), ("red mug", "red mug"), ("red mug", "blue mug", "pink hat")]
+)
+def test_no_path_denies_what_the_twin_says(names: tuple[str, ...]) -> None:
+    true = [step(1, "is not red", (1, "is red", False), (2, "is blue", True))]
+    with pytest.raises(ContradictedError):
+        reexpress(true, seen(objects_called(*names), objects_called("red mug", "blue mug"), {1: 1, 2: 2}))
+
+
 def test_one_reason_for_dropping_the_others_drops_what_is_none_of_them_too() -> None:
     true = [step(1, "is a unicorn", otherwise="nothing here is called that")]
     path, indices = reexpress(true, seen(objects_called("mug", "shadow"), objects_called("mug"), {1: 1}))

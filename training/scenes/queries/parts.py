@@ -53,7 +53,9 @@ def _asked(
         return None
     if len(found) < 2:
         np = look.phrase("object") + suffix.format(be="is")
-        return speaker.query(kind, speaker.say(phrases.PART, part=name, np=np), steps, "part")
+        return speaker.query(
+            kind, speaker.say(phrases.PART, part=name, np=np, be="are" if name.endswith("s") else "is"), steps, "part"
+        )
     words = {"part": name, "parts": part_plural(name), "nps": look.plural_phrase("object") + suffix.format(be="are")}
     return speaker.query(kind, speaker.say(phrases.PARTS, **words), steps, "part")
 
