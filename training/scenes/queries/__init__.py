@@ -29,18 +29,19 @@ OF_OBJECTS: dict[str, tuple[float, Maker]] = {
     "place": (0.07, relations.place),
     "relation": (0.09, relations.relation),
     "superlative": (0.05, relations.superlative),
-    "group": (0.03, groups.group),
+    "group": (0.06, groups.group),
     "affordance": (0.09, combined.affordance),
     "two_step": (0.10, combined.two_step),
     "none": (0.16, nothing.none),
     "unknown": (0.0, nothing.unknown),  # only where it is asked for: it is about no scene
 }
 OF_PARTS: dict[str, tuple[float, Maker]] = {
-    "part": (0.55, parts.part),
-    "part_use": (0.28, parts.use),
+    "part": (0.50, parts.part),
+    "part_use": (0.33, parts.use),
     "none": (0.17, parts.none),
     "unknown": (0.0, nothing.unknown),
 }
+INSIST = 4  # tries for the kind that was drawn, so that the rarely possible ones have their share too
 QUERY_KINDS = tuple(dict.fromkeys((*OF_OBJECTS, *OF_PARTS)))
 
 
@@ -64,8 +65,10 @@ class Asker:
 
     def draw(self, kind: str | None = None, tries: int = 40) -> Query | None:
         """A query of `kind`, or of one drawn; None where the twin offers none in that many tries."""
-        for _ in range(tries):
-            chosen = kind or self.rng.choices(self._names, self._weights)[0]
+        chosen = kind or ""
+        for attempt in range(tries):
+            if kind is None and attempt % INSIST == 0:
+                chosen = self.rng.choices(self._names, self._weights)[0]
             if query := self.makers[chosen][1]():
                 return query
         return None
