@@ -1,9 +1,6 @@
 """Trains dtwin-mini-sam from scratch on rendered scenes: `python -m training.mini.sam --help`."""
 
-import ctypes
 import json
-import math
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,15 +9,17 @@ import numpy as np
 import torch
 import typer
 from safetensors.torch import save_file
-from segment_anything.modeling import Sam
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.mini.sam_data import CLASSES, Batch, draw_batch, prepare
+from training.mini.course import Average, Clock, best_device, optimizers, prefetched, save, set_up
+from training.mini.rendering import CLASSES
+from training.mini.sam_data import Batch, Raw, prompted, taken
 from training.mini.sam_model import CONFIG, Decoded, build_sam, decode, encode
+from training.mini.scene_store import Store, open_store
 
-NAME, VERSION = "dtwin-mini-sam", "1.0"
-IOU_THRESHOLD = 0.4  # recommended: the best mean IoU of proposals by `sam_eval` on scenes 40,000 to 40,029
+NAME, VERSION = "dtwin-mini-sam", "2.0"
+IOU_THRESHOLD = 0.5  # recommended until `sam_eval --tune` has chosen one
 
 
 @dataclass(frozen=True)
@@ -29,17 +28,18 @@ class Recipe:
 
     minutes: float
     seed: int = 0
-    scenes: int = 20_000
     batch: int = 6
-    prompts: int = 16  # an image
+    prompts: int = 32  # an image
     learning_rate: float = 1.5e-3
-    warmup: float = 0.02  # share of the time
+    warmup: float = 0.03  # share of the time
     weight_decay: float = 0.05
     average: float = 0.998  # of the weights, over steps; the average is what is exported
     mask_weight: float = 1.0
+    edge_weight: float = 2.0  # what a pixel at a mask's boundary weighs more than others
     iou_weight: float = 3.0
     dense_weight: float = 0.5  # of the auxiliary task, which is dropped after training
-    save_every_s: float = 180.0
+    save_every_s: float = 60.0
+    say_every_s: float = 10.0
 
 
 class Dense(nn.Module):
@@ -51,7 +51,7 @@ class Dense(nn.Module):
         self.offsets = nn.Linear(width, 4)
 
     def loss(self, embeddings: Tensor, batch: Batch) -> Tensor:
-        """embeddings: [B, C, 16, 16]."""
+        """embeddings: [B, C, h, w]."""
         x = embeddings.permute(0, 2, 3, 1)
         height, width = x.shape[1:3]
         scores = self.classes(x).view(-1, height, width, 4, 4, 1 + len(CLASSES))
@@ -61,87 +61,122 @@ class Dense(nn.Module):
         return F.cross_entropy(scores.float(), batch.classes.flatten()) + moved
 
 
-def losses(decoded: Decoded, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+def losses(decoded: Decoded, batch: Batch, edge_weight: float) -> tuple[Tensor, Tensor, Tensor]:
     """(mask loss, IoU loss, IoU [hits, 4] of the masks as they are).
 
-    Tokens 0 and 1 learn the part at the point, 2 and 3 the whole object. A point on the background has no mask to
-    learn, only that every predicted IoU is 0.
+    Tokens 0 and 1 learn the part at the point, 2 and 3 the whole object. A point on the ground has no mask to learn,
+    only that every predicted IoU is 0.
     """
     hit = batch.hit
-    part, whole = batch.part[hit], batch.whole[hit]
-    target = torch.stack([part, part, whole, whole], dim=1)  # [hits, 4, 64, 64]
-    logits = decoded.logits[hit].float()
-    share = target.mean(dim=(2, 3))
-    cross = F.binary_cross_entropy_with_logits(logits, target, reduction="none").mean(dim=(2, 3))
+    target = torch.stack([batch.part[hit], batch.whole[hit]], dim=1)  # [hits, 2, h, w]
+    edge = F.max_pool2d(target, 3, 1, 1) + F.max_pool2d(-target, 3, 1, 1) > 0.2
+    target, weight = target[:, :, None], (1 + edge_weight * edge)[:, :, None]  # [hits, 2, 1, h, w]
+    logits = decoded.logits[hit].float().unflatten(1, (2, 2))  # [hits, 2, 2, h, w]
+    share = target.mean(dim=(3, 4))
+    cross = F.binary_cross_entropy_with_logits(logits, target.expand_as(logits), weight, reduction="none")
     masks = logits.sigmoid()
-    overlap = (masks * target).mean(dim=(2, 3))
-    dice = 1 - (2 * overlap + 1e-5) / (masks.mean(dim=(2, 3)) + share + 1e-5)
+    overlap = (masks * target).mean(dim=(3, 4))
+    dice = 1 - (2 * overlap + 1e-5) / (masks.mean(dim=(3, 4)) + share + 1e-5)
     with torch.no_grad():
         found, true = logits > 0, target > 0.5
-        both = (found & true).sum(dim=(2, 3))
-        iou = both / (found | true).sum(dim=(2, 3)).clamp(min=1)
+        both = (found & true).sum(dim=(3, 4))
+        iou = (both / (found | true).sum(dim=(3, 4)).clamp(min=1)).flatten(1)
     wanted = torch.zeros_like(decoded.iou)
     wanted[hit] = iou
-    return (0.25 * cross / (share + 0.02) + dice).mean(), F.mse_loss(decoded.iou, wanted), iou
+    of_masks = (0.25 * cross.mean(dim=(3, 4)) / (share + 0.02) + dice).mean()
+    return of_masks, F.mse_loss(decoded.iou, wanted), iou
 
 
-def train(recipe: Recipe, work: Path, output: Path) -> None:
-    """Train for `recipe.minutes`, from the checkpoint in `work` where there is one; export to `output` as it goes."""
-    keep_freed_memory()
+def train(recipe: Recipe, scenes: Path, work: Path, output: Path, device: torch.device) -> None:
+    """Train for `recipe.minutes`, from the checkpoint in `work` where there is one; export to `output` as it goes.
+
+    scenes: a folder that `training.mini.render` fills, or has filled.
+    """
     torch.manual_seed(recipe.seed)
-    scenes = prepare(work / "scenes", recipe.scenes)
+    store = open_store(scenes)
     sam = build_sam(CONFIG)
-    dense = Dense(CONFIG["image_encoder"]["out_chans"])
     nn.init.trunc_normal_(sam.image_encoder.pos_embed, std=0.02)
-    model = nn.ModuleDict({"sam": sam, "dense": dense})
-    optimizers = _optimizers(model, recipe)
-    average = {name: value.clone() for name, value in sam.state_dict().items()}
-    checkpoint = work / "checkpoint.pt"
+    model = nn.ModuleDict({"sam": sam, "dense": Dense(CONFIG["image_encoder"]["out_chans"])}).to(device)
+    optimizing = optimizers(model, inside, recipe.learning_rate, recipe.weight_decay)
+    average = Average(sam, recipe.average)
     step, spent = 0, 0.0
+    checkpoint = work / "checkpoint.pt"
     if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
+        state = torch.load(checkpoint, map_location=device, weights_only=True)
         model.load_state_dict(state["model"])
-        for optimizer, saved_state in zip(optimizers, state["optimizers"], strict=True):
+        for optimizer, saved_state in zip(optimizing, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved_state)
-        average, step, spent = state["average"], state["step"], state["spent"]
-    started, saved, seen = time.monotonic() - spent, spent, np.zeros(7)
-    while spent < 60 * recipe.minutes:
-        rng = np.random.default_rng((recipe.seed, step))
-        batch = draw_batch(scenes, rng.choice(len(scenes), recipe.batch, replace=False), recipe.prompts, rng)
-        for optimizer in optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = recipe.learning_rate * _schedule(spent / (60 * recipe.minutes), recipe.warmup)
-        with torch.autocast("cpu", torch.bfloat16):
-            embeddings = encode(sam, batch.images)
-            decoded = decode(sam, embeddings, batch.points)
-            auxiliary = dense.loss(embeddings, batch)
-        mask_loss, iou_loss, iou = losses(decoded, batch)
-        loss = recipe.mask_weight * mask_loss + recipe.iou_weight * iou_loss + recipe.dense_weight * auxiliary
-        model.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimizer in optimizers:
-            optimizer.step()
-        step += 1
-        _follow(average, sam, min(recipe.average, step / (step + 10)))
-        spent = time.monotonic() - started
-        seen += [mask_loss.item(), iou_loss.item(), auxiliary.item(), *iou.mean(dim=0).tolist()]
-        if step % 50 == 0:
-            print(f"{step=} {spent=:.0f} " + " ".join(f"{value:.3f}" for value in seen / 50), flush=True)
-            seen[:] = 0
-        if spent - saved > recipe.save_every_s or spent >= 60 * recipe.minutes:
-            saved = spent
-            state = {"model": model.state_dict(), "average": average}
-            state["optimizers"] = [optimizer.state_dict() for optimizer in optimizers]
-            torch.save(state | {"step": step, "spent": spent}, checkpoint.with_suffix(".new"))
-            checkpoint.with_suffix(".new").replace(checkpoint)
-            export(average, output)
+        average.weights, step, spent = state["average"], state["step"], state["spent"]
+        print(f"going on after {step} steps in {spent:.0f} s", flush=True)
+    mean, deviation = sam.pixel_mean, sam.pixel_std  # [3, 1, 1]
+    store.wait(8 * recipe.batch)
+    with Clock(recipe.minutes, spent) as clock:
+
+        def keep() -> None:
+            state = {"model": model.state_dict(), "average": average.weights, "step": step, "spent": clock.spent}
+            save(state | {"optimizers": [optimizer.state_dict() for optimizer in optimizing]}, checkpoint)
+            export(average.weights, output)
+
+        saved, said, seen, steps = spent, spent, torch.zeros(7, device=device), 0
+        for raw in prefetched(lambda number: draw(store, recipe, number), step):
+            if clock.over:
+                break
+            generator = torch.Generator(device).manual_seed(recipe.seed + 1000 * step)
+            for optimizer in optimizing:
+                for group in optimizer.param_groups:
+                    group["lr"] = recipe.learning_rate * clock.rate(recipe.warmup)
+            batch = prompted(raw.to(device), recipe.prompts, generator, mean, deviation)
+            with torch.autocast(device.type, torch.bfloat16):
+                embeddings = encode(sam, batch.images)
+                decoded = decode(sam, embeddings, batch.points)
+                auxiliary = model["dense"].loss(embeddings, batch)
+            mask_loss, iou_loss, iou = losses(decoded, batch, recipe.edge_weight)
+            loss = recipe.mask_weight * mask_loss + recipe.iou_weight * iou_loss + recipe.dense_weight * auxiliary
+            model.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            for optimizer in optimizing:
+                optimizer.step()
+            step, steps = step + 1, steps + 1
+            average.follow(sam, step)
+            seen += torch.cat([torch.stack([mask_loss, iou_loss, auxiliary]).detach(), iou.mean(dim=0)])
+            if clock.spent - said > recipe.say_every_s or clock.over:
+                say(step, steps / (clock.spent - said), clock, store, (seen / steps).tolist())
+                said, steps = clock.spent, 0
+                seen.zero_()
+            if clock.spent - saved > recipe.save_every_s:
+                saved = clock.spent
+                keep()
+        keep()
+        print(f"{output} holds the weights after {step} steps in {clock.spent:.0f} s", flush=True)
+
+
+def inside(name: str) -> bool:
+    """Whether a matrix of that name is one inside of a transformer."""
+    return ("blocks" in name or "transformer" in name) and "rel_pos" not in name
+
+
+def draw(store: Store, recipe: Recipe, step: int) -> Raw:
+    """The scenes of a step, of those that are there."""
+    rng = np.random.default_rng((recipe.seed, step))
+    return taken(store, rng.choice(store.there(), recipe.batch))
+
+
+def say(step: int, rate: float, clock: Clock, store: Store, means: list[float]) -> None:
+    """One line: how far it is, and the means since the last one."""
+    masks, iou, auxiliary, *tokens = means
+    print(
+        f"{100 * clock.progress:.0f} % {max(0.0, clock.seconds - clock.spent):.0f} s to go, step {step} ({rate:.1f} a second), "
+        f"{len(store.there())} scenes, loss of masks {masks:.3f} IoU {iou:.4f} dense {auxiliary:.3f}, "
+        f"IoU by token {' '.join(f'{value:.3f}' for value in tokens)}",
+        flush=True,
+    )
 
 
 def export(weights: dict[str, Tensor], output: Path, iou_threshold: float = IOU_THRESHOLD) -> None:
     """Write `weights` in half precision, and config.json beside them."""
     output.mkdir(parents=True, exist_ok=True)
-    half = {name: value.half().contiguous() for name, value in weights.items()}
+    half = {name: value.half().contiguous().cpu() for name, value in weights.items()}
     save_file(half, output / "model.safetensors.new")
     (output / "model.safetensors.new").chmod(0o644)  # safetensors makes files that only their owner reads
     (output / "model.safetensors.new").replace(output / "model.safetensors")
@@ -149,57 +184,21 @@ def export(weights: dict[str, Tensor], output: Path, iou_threshold: float = IOU_
     (output / "config.json").write_text(json.dumps(config, indent=2) + "\n")
 
 
-def keep_freed_memory() -> None:
-    """Tell glibc not to hand memory back between steps: fetching it again cost half of the time."""
-    trim_threshold, top_pad, mmap_threshold = -1, -2, -3  # malloc.h
-    libc = ctypes.CDLL(None)
-    for parameter, value in ((trim_threshold, 2**31 - 1), (top_pad, 2**28), (mmap_threshold, 2**31 - 1)):
-        libc.mallopt(parameter, value)
-
-
-def _optimizers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices inside the transformers, AdamW for everything else."""
-    inside = [
-        p
-        for name, p in model.named_parameters()
-        if p.ndim == 2 and ("blocks" in name or "transformer" in name) and "rel_pos" not in name
-    ]
-    chosen = {id(p) for p in inside}
-    rest = [p for p in model.parameters() if id(p) not in chosen]
-    return [
-        torch.optim.Muon(
-            inside,
-            lr=recipe.learning_rate,
-            weight_decay=recipe.weight_decay,
-            adjust_lr_fn="match_rms_adamw",
-        ),
-        torch.optim.AdamW(rest, lr=recipe.learning_rate, betas=(0.9, 0.98), weight_decay=0.0),
-    ]
-
-
-def _schedule(progress: float, warmup: float) -> float:
-    """Linear warmup, then a cosine to 1 %."""
-    if progress < warmup:
-        return max(progress, 1e-4) / warmup
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - warmup) / (1 - warmup))))
-
-
-def _follow(average: dict[str, Tensor], sam: Sam, decay: float) -> None:
-    with torch.no_grad():
-        for name, value in sam.state_dict().items():
-            average[name].lerp_(value, 1 - decay)
-
-
 def main(
-    minutes: Annotated[float, typer.Option(help="Training time; the learning rate falls to nearly 0 over it.")] = 60,
-    work: Annotated[Path, typer.Option(help="Scenes and the checkpoint to resume from.")] = Path("data/mini-sam"),
+    minutes: Annotated[float, typer.Option(help="Training time; the learning rate falls to nearly 0 over it.")] = 240,
+    scenes: Annotated[Path, typer.Option(help="What `training.mini.render` fills.")] = Path("runs/scenes"),
+    work: Annotated[Path, typer.Option(help="Where the checkpoint is, to resume from.")] = Path("runs/sam"),
     output: Annotated[Path, typer.Option(help="Where weights and config go.")] = Path("models/dtwin-mini-sam"),
+    batch: Annotated[int | None, typer.Option(help="Images a step; else 48 on a GPU, 6 on a CPU.")] = None,
+    learning_rate: float = Recipe.learning_rate,
     seed: int = 0,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
 ) -> None:
     """Train dtwin-mini-sam on rendered scenes; run again with the same --work to resume."""
-    torch.set_num_threads(threads)
-    train(Recipe(minutes=minutes, seed=seed), work, output)
+    device = best_device()
+    set_up(device, threads)
+    size = batch or (48 if device.type == "cuda" else 6)
+    train(Recipe(minutes, seed, size, learning_rate=learning_rate), scenes, work, output, device)
 
 
 if __name__ == "__main__":

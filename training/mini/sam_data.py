@@ -1,204 +1,209 @@
-"""Rendered scenes as SAM training data: rendered once into arrays on disk, and batches of prompts drawn from them."""
+"""Stored scenes as SAM training data: augmented, prompted at points, and with the masks wanted there, on the device."""
 
-import json
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
 from torch import Tensor
+from torch.nn import functional as F
 
-from training.scenes import KINDS, Scene, render_scene
+from training.mini.course import to
+from training.mini.scene_store import SIDE, Store
+from training.mini.shown import SLOTS
 
-FIRST_SEED = 10_000  # the seeds below are held out
-SIDE = 256
 PATCH = 16
 GRID = SIDE // 4  # masks are learned at the decoder's low resolution
-SLOTS = 33  # owner 0 is the background, 1..32 are parts
-CLASSES = {name: 1 + i for i, name in enumerate((kind, part) for kind in KINDS for part in KINDS[kind])}
-
-# Width and height of a scene, by its seed: mostly as the network sees it, some wide, high, or scaled down.
-SIZES = ((SIDE, SIDE),) * 9 + ((320, 256), (256, 320), (384, 256), (256, 384), (341, 256), (384, 384), (512, 512))
-
-
-COLUMNS: dict[str, tuple[tuple[int, ...], type[np.generic]]] = {  # name -> shape and type of one scene's entry
-    "images": ((SIDE, SIDE, 3), np.uint8),
-    "owners": ((SIDE, SIDE), np.uint8),
-    "objects": ((SLOTS,), np.uint8),
-    "classes": ((SLOTS,), np.uint8),
-    "sizes": ((2,), np.int64),
-}
+OUTSIDE = SLOTS - 1  # the owner of pixels that pad the image
+OBJECTS = 32  # numbers of objects
+CANDIDATES = 4  # pixels of which one near a boundary is chosen
+NEAR = 5  # pixels to a boundary
+# What a prompt in a part is: a pixel of it, one near a boundary, or a centroid of the part or of its object (Eq. 2).
+UNIFORM, BOUNDARY, OF_PART = 0.45, 0.7, 0.85  # cumulated shares
+ZOOMED, CLOSEST = 0.3, 0.6  # share of images of which a window is taken, and the least window
 
 
 @dataclass(frozen=True)
-class Scenes:
-    """N scenes at 256x256, smaller ones padded with black at the right and the bottom."""
+class Raw:
+    """B scenes as stored, see Store."""
 
-    images: npt.NDArray[np.uint8]  # [N, 256, 256, 3] RGB
-    owners: npt.NDArray[np.uint8]  # [N, 256, 256] number of the part at a pixel, 0 is background
-    objects: npt.NDArray[np.uint8]  # [N, SLOTS] number of a part's object, 0 where there is no such part
-    classes: npt.NDArray[np.uint8]  # [N, SLOTS] kind and part, see CLASSES
-    sizes: npt.NDArray[np.int64]  # [N, 2] height and width that the scene fills
+    images: Tensor
+    owners: Tensor
+    objects: Tensor
+    classes: Tensor
+    sizes: Tensor
 
-    def __len__(self) -> int:
-        return len(self.images)
+    def to(self, device: torch.device) -> "Raw":
+        return Raw(*(to(getattr(self, field.name), device) for field in fields(self)))
 
 
 @dataclass(frozen=True)
 class Batch:
     """B images with P prompts each. `part` and `whole` are soft where a low-resolution pixel holds an edge."""
 
-    images: Tensor  # [B, 3, 256, 256] float, 0..255
+    images: Tensor  # [B, 3, SIDE, SIDE] float, normalised, 0 where padded: as the service prepares them
     points: Tensor  # [B, P, 2] float, x and y in pixels
-    part: Tensor  # [B, P, 64, 64] share of the pixel that belongs to the part at the point
-    whole: Tensor  # [B, P, 64, 64] likewise for the object
-    hit: Tensor  # [B, P] bool, false where the point is on the background
-    classes: Tensor  # [B, 64, 64] int64, see CLASSES
-    offsets: Tensor  # [B, 4, 16, 16] from here to the centroid of the object and of the part (dx, dy each), / 64
-    inside: Tensor  # [B, 16, 16] bool, where offsets are defined
+    part: Tensor  # [B, P, GRID, GRID] share of the pixel that belongs to the part at the point
+    whole: Tensor  # [B, P, GRID, GRID] likewise for the object
+    hit: Tensor  # [B, P] bool, false where the point is on the ground
+    classes: Tensor  # [B, GRID, GRID] int64, see rendering.CLASSES
+    offsets: Tensor  # [B, 4, SIDE / PATCH, SIDE / PATCH] to the centroid of the object, of the part (dx, dy each), / GRID
+    inside: Tensor  # [B, SIDE / PATCH, SIDE / PATCH] bool, where offsets are defined
 
 
-def prepare(folder: Path, count: int) -> Scenes:
-    """The scenes FIRST_SEED..FIRST_SEED + count - 1, rendered into `folder` unless it already holds them."""
-    done = folder / "done.json"
-    wanted = {"first_seed": FIRST_SEED, "count": count}
-    if not (done.exists() and json.loads(done.read_text()) == wanted):
-        folder.mkdir(parents=True, exist_ok=True)
-        done.unlink(missing_ok=True)
-        arrays = {
-            name: np.lib.format.open_memmap(folder / f"{name}.npy", "w+", dtype, (count, *shape))
-            for name, (shape, dtype) in COLUMNS.items()
-        }
-        scenes = Scenes(**arrays)
-        for index in range(count):
-            _store(scenes, index, FIRST_SEED + index)
-        for array in arrays.values():
-            array.flush()
-        done.write_text(json.dumps(wanted))
-    return Scenes(**{name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in COLUMNS})
+def taken(store: Store, indices: npt.NDArray[np.int64]) -> Raw:
+    """The scenes at `indices`, in memory."""
+    return Raw(*(torch.from_numpy(np.asarray(getattr(store, field.name)[indices])) for field in fields(Raw)))
 
 
-def render(seeds: range) -> Scenes:
-    """The scenes of `seeds`, in memory."""
-    scenes = Scenes(**{name: np.zeros((len(seeds), *shape), dtype) for name, (shape, dtype) in COLUMNS.items()})
-    for index, seed in enumerate(seeds):
-        _store(scenes, index, seed)
-    return scenes
-
-
-def _store(scenes: Scenes, index: int, seed: int) -> None:
-    scene = render_scene(seed, *SIZES[seed % len(SIZES)])
-    owners, objects, classes = label(scene)
-    height, width = owners.shape
-    scale = SIDE / max(height, width)
-    x, y = int(width * scale + 0.5), int(height * scale + 0.5)  # as SAM's ResizeLongestSide rounds
-    image = Image.fromarray(scene.image).resize((x, y), Image.Resampling.BILINEAR)
-    scenes.images[index, :y, :x] = np.asarray(image)
-    scenes.owners[index, :y, :x] = np.asarray(Image.fromarray(owners).resize((x, y), Image.Resampling.NEAREST))
-    scenes.objects[index], scenes.classes[index], scenes.sizes[index] = objects, classes, (y, x)
-
-
-def label(scene: Scene) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """Number the parts of a scene: owners [H, W], and by part the object's number and the class, [SLOTS] each."""
-    owners = np.zeros(scene.image.shape[:2], np.uint8)
-    objects, classes = np.zeros(SLOTS, np.uint8), np.zeros(SLOTS, np.uint8)
-    number = 0
-    for i, found in enumerate(scene.objects, start=1):
-        for part in found.parts:
-            number += 1
-            owners[part.mask] = number
-            objects[number], classes[number] = i, CLASSES[found.kind, part.name]
-    return owners, objects, classes
-
-
-def draw_batch(
-    scenes: Scenes,
-    indices: npt.NDArray[np.int64],
+def prompted(
+    raw: Raw,
     prompts: int,
-    rng: np.random.Generator,
+    generator: torch.Generator,
+    mean: Tensor,
+    deviation: Tensor,
+    *,
     augment: bool = True,
 ) -> Batch:
-    """Images `indices`, each prompted at `prompts` points; flipped half of the time and jittered in color, or as is."""
-    columns: list[tuple[npt.NDArray[np.generic], ...]] = []
-    for index in indices:
-        height, width = (int(side) for side in scenes.sizes[index])
-        image, owners = scenes.images[index, :height, :width], scenes.owners[index, :height, :width]
-        if augment and rng.random() < 0.5:
-            image, owners = image[:, ::-1], owners[:, ::-1]
-        padding = ((0, SIDE - height), (0, SIDE - width))
-        pixels = np.pad(_jittered(image, rng) if augment else image.astype(np.float32), (*padding, (0, 0))).transpose(
-            2, 0, 1
-        )
-        points = _points(owners, scenes.objects[index], prompts, rng)
-        owners = np.pad(owners, padding)
-        numbers = owners[points[:, 1], points[:, 0]]
-        belongs = scenes.objects[index][owners]  # [256, 256] number of the object at a pixel
-        columns.append(
-            (
-                pixels,
-                points.astype(np.float32),
-                _shares(owners[None] == numbers[:, None, None]),
-                _shares(belongs[None] == scenes.objects[index][numbers][:, None, None]),
-                numbers > 0,
-                scenes.classes[index][owners[2::4, 2::4]].astype(np.int64),
-                np.concatenate([_offsets(belongs), _offsets(owners)]),
-                owners[PATCH // 2 :: PATCH, PATCH // 2 :: PATCH] > 0,
-            )
-        )
-    return Batch(*(torch.from_numpy(np.stack(column)) for column in zip(*columns, strict=True)))
+    """Each image at `prompts` points; flipped, zoomed and jittered in color at random, or as it is.
+
+    mean, deviation: [3, 1, 1] of SAM's pixels. A quarter of the points lie on the ground; the others in parts drawn by
+    the square root of their area.
+    """
+    device, count = raw.images.device, len(raw.images)
+    step = torch.arange(SIDE, device=device)
+    height, width = raw.sizes.unbind(1)
+    outside = (step[:, None] >= height[:, None, None]) | (step >= width[:, None, None])  # [B, SIDE, SIDE]
+    images = raw.images.permute(0, 3, 1, 2).float()
+    owners = raw.owners
+    if augment:
+        images, owners = _moved(images, owners, raw.sizes, generator)
+        images = _jittered(images, generator)
+    images = torch.where(outside[:, None], 0.0, (images - mean) / deviation)
+    owners = torch.where(outside, OUTSIDE, owners)
+
+    shares = _shares(owners)  # [B, SLOTS, GRID * GRID]
+    belongs = F.one_hot(raw.objects.long(), OBJECTS).float()  # [B, SLOTS, OBJECTS]
+    belongs[:, OUTSIDE] = 0
+    wholes = belongs.transpose(1, 2) @ shares  # [B, OBJECTS, GRID * GRID]
+    center_of_part, center_of_object = _centers(shares), _centers(wholes)  # [B, SLOTS or OBJECTS, 2]
+    points = _points(owners, shares, raw.objects, center_of_part, center_of_object, prompts, generator)
+    x, y = points.round().long().unbind(-1)
+    limit = torch.stack([width, height], dim=1)[:, None] - 1
+    x, y = torch.minimum(x, limit[..., 0]).clamp(min=0), torch.minimum(y, limit[..., 1]).clamp(min=0)
+    numbers = owners.flatten(1).gather(1, y * SIDE + x).long()  # [B, P]
+    rows = torch.arange(count, device=device)[:, None]
+    numbers_of_objects = raw.objects.long().gather(1, numbers)
+    small = owners[:, 2::4, 2::4].long()
+    middle = owners[:, PATCH // 2 :: PATCH, PATCH // 2 :: PATCH].long()  # [B, h, w]
+    places = torch.stack(torch.meshgrid(step[PATCH // 2 :: PATCH], step[PATCH // 2 :: PATCH], indexing="xy"))  # [2, h, w]
+    object_there = raw.objects.long().gather(1, middle.flatten(1)).view_as(middle)
+    image = torch.arange(count, device=device)[:, None, None]
+    offsets = [
+        center_of_object[image, object_there].permute(0, 3, 1, 2) - places,
+        center_of_part[image, middle].permute(0, 3, 1, 2) - places,
+    ]
+    return Batch(
+        images=images,
+        points=points,
+        part=shares[rows, numbers].unflatten(2, (GRID, GRID)),
+        whole=wholes[rows, numbers_of_objects].unflatten(2, (GRID, GRID)),
+        hit=(numbers > 0) & (numbers < OUTSIDE),
+        classes=raw.classes.long().gather(1, small.flatten(1)).view_as(small),
+        offsets=torch.cat(offsets, dim=1) / GRID,
+        inside=(middle > 0) & (middle < OUTSIDE),
+    )
 
 
-def _jittered(image: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    gain = rng.uniform(0.92, 1.08, 3) * rng.uniform(0.92, 1.08)
-    jittered = np.clip(image * gain + rng.uniform(-8, 8), 0, 255)
-    return jittered.astype(np.float32)
+def _moved(images: Tensor, owners: Tensor, sizes: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Half of the images mirrored, and of ZOOMED a window instead of the whole, as large as that."""
+    device, count = images.device, len(images)
+    chance = torch.rand(5, count, device=device, generator=generator)
+    zoom = torch.where(chance[0] < ZOOMED, CLOSEST + (1 - CLOSEST) * chance[1], 1.0)
+    step = torch.arange(SIDE, device=device, dtype=torch.float32)
+    height, width = sizes.float().unbind(1)
+    x, y = step.expand(count, -1), step.expand(count, -1)
+    x = torch.where(chance[2][:, None] < 0.5, width[:, None] - 1 - x, x)
+    x = x * zoom[:, None] + (chance[3] * (1 - zoom) * (width - 1))[:, None]
+    y = y * zoom[:, None] + (chance[4] * (1 - zoom) * (height - 1))[:, None]
+    grid = torch.stack([x[:, None].expand(-1, SIDE, -1), y[:, :, None].expand(-1, -1, SIDE)], dim=-1)
+    moved = F.grid_sample(images, grid * (2 / (SIDE - 1)) - 1, padding_mode="border", align_corners=True)
+    left, top = (axis.round().long().clamp(0, SIDE - 1) for axis in (x, y))
+    return moved, owners[torch.arange(count, device=device)[:, None, None], top[:, :, None], left[:, None]]
+
+
+def _jittered(images: Tensor, generator: torch.Generator) -> Tensor:
+    chance = torch.rand(len(images), 5, 1, 1, device=images.device, generator=generator)
+    gain = (0.92 + 0.16 * chance[:, :3]) * (0.92 + 0.16 * chance[:, 3:4])
+    return (images * gain + 16 * chance[:, 4:] - 8).clamp(0, 255)
+
+
+def _shares(owners: Tensor) -> Tensor:
+    """[B, SIDE, SIDE] to [B, SLOTS, GRID * GRID]: the share of each low-resolution pixel that each owner has."""
+    shares = torch.zeros(len(owners), SLOTS, GRID * GRID, device=owners.device)
+    each = torch.full((1, 1, 1), 1 / 16, device=owners.device).expand(len(owners), 1, GRID * GRID)
+    for i in range(4):
+        for j in range(4):
+            shares.scatter_add_(1, owners[:, i::4, j::4].long().flatten(1)[:, None], each)
+    return shares
+
+
+def _centers(shares: Tensor) -> Tensor:
+    """[B, N, GRID * GRID] to [B, N, 2]: x and y of the centroids in pixels, 0 where there is nothing."""
+    middle = torch.arange(GRID, device=shares.device) * 4 + 1.5
+    places = torch.stack([middle.repeat(GRID), middle.repeat_interleave(GRID)], dim=1)  # [GRID * GRID, 2]
+    return (shares @ places) / shares.sum(dim=2, keepdim=True).clamp(min=1e-6)
 
 
 def _points(
-    owners: npt.NDArray[np.uint8], objects: npt.NDArray[np.uint8], prompts: int, rng: np.random.Generator
-) -> npt.NDArray[np.int64]:
-    """[prompts, 2] x and y. A quarter lie on the background; the others in parts drawn by the square root of their
-    area, uniformly inside or at the centroid of the part or its object.
-    """
-    height, width = owners.shape
-    areas = np.bincount(owners.ravel(), minlength=SLOTS)
-    areas[0] = 0
-    weights = np.sqrt(areas)
-    order = np.argsort(owners, axis=None, kind="stable")  # pixels by owner
-    starts = np.concatenate([[0], np.cumsum(np.bincount(owners.ravel(), minlength=SLOTS))])
-    chosen = []
-    for part in rng.choice(SLOTS, prompts - prompts // 4, p=weights / weights.sum()):
-        kind = rng.random()
-        if kind < 0.7:
-            pixel = int(order[rng.integers(starts[part], starts[part + 1])])
-            chosen.append((pixel % width, pixel // width))
-        else:
-            rows, columns = np.nonzero(owners == part if kind < 0.88 else objects[owners] == objects[part])
-            chosen.append((int(columns.mean()), int(rows.mean())))
-    while len(chosen) < prompts:
-        x, y = int(rng.integers(width)), int(rng.integers(height))
-        if owners[y, x] == 0:
-            chosen.append((x, y))
-    return np.array(chosen)
+    owners: Tensor,
+    shares: Tensor,
+    objects: Tensor,
+    center_of_part: Tensor,
+    center_of_object: Tensor,
+    prompts: int,
+    generator: torch.Generator,
+) -> Tensor:
+    """[B, prompts, 2] x and y; of the first quarter of them on the ground."""
+    count, device = len(owners), owners.device
+    ground = prompts // 4
+    weights = shares.sum(dim=2).sqrt()
+    weights[:, OUTSIDE] = 0
+    weights[:, 0] = 1e-6  # where a window holds nothing else
+    drawn = torch.multinomial(weights, prompts - ground, replacement=True, generator=generator)
+    chosen = torch.cat([torch.zeros(count, ground, dtype=torch.int64, device=device), drawn], dim=1)  # [B, P]
+    image = torch.arange(count, device=device)[:, None]
+    cells = torch.multinomial(
+        (shares[image, chosen] + 1e-9).flatten(0, 1), CANDIDATES, replacement=True, generator=generator
+    ).view(count, prompts, CANDIDATES)
+    # Of each cell of 4 x 4 pixels one that belongs to the part.
+    blocks = owners.view(count, GRID, 4, GRID, 4).transpose(2, 3).reshape(count, GRID * GRID, 16)
+    own = blocks[image[..., None], cells] == chosen[..., None, None]
+    among = torch.rand(own.shape, device=device, generator=generator)
+    pixel = torch.where(own, among, among - 1).argmax(dim=-1)
+    x, y = cells % GRID * 4 + pixel % 4, cells // GRID * 4 + pixel // 4  # [B, P, CANDIDATES]
+    best = _nearness(owners, objects, x, y, chosen).argmax(dim=-1, keepdim=True)
+    chance = torch.rand(count, prompts, device=device, generator=generator)
+    near = (chance >= UNIFORM) & (chance < BOUNDARY)
+    pick = torch.where(near[..., None], best, 0)
+    points = torch.cat([x.gather(2, pick), y.gather(2, pick)], dim=2).float()
+    whole = objects.long().gather(1, chosen)
+    center = torch.where((chance < OF_PART)[..., None], center_of_part[image, chosen], center_of_object[image, whole])
+    center = center + 1.5 * torch.randn(center.shape, device=device, generator=generator)
+    central = (chance >= BOUNDARY) & (chosen > 0)
+    return torch.where(central[..., None], center.clamp(0, SIDE - 1), points)
 
 
-def _shares(masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
-    """[P, 256, 256] bool to [P, 64, 64], the share of each pixel."""
-    m = masks.view(np.uint8)
-    for _ in range(2):
-        m = m[:, ::2, ::2] + m[:, 1::2, ::2] + m[:, ::2, 1::2] + m[:, 1::2, 1::2]
-    return m.astype(np.float32) / np.float32(16)
-
-
-def _offsets(owners: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """[2, 16, 16] dx, dy from the middle of each 16 x 16 patch to the centroid of what is there, / 64."""
-    flat = owners.ravel()
-    count = np.maximum(np.bincount(flat, minlength=SLOTS), 1)
-    y, x = np.divmod(np.arange(flat.size), SIDE)
-    centroids = [np.bincount(flat, weights=axis, minlength=SLOTS) / count for axis in (x, y)]
-    here = owners[PATCH // 2 :: PATCH, PATCH // 2 :: PATCH]
-    middle = np.arange(PATCH // 2, SIDE, PATCH)
-    moved = np.stack([centroids[0][here] - middle[None, :], centroids[1][here] - middle[:, None]]) / 64
-    return moved.astype(np.float32)
+def _nearness(owners: Tensor, objects: Tensor, x: Tensor, y: Tensor, chosen: Tensor) -> Tensor:
+    """[B, P, K]: 2 where another object is near the pixel, 1 where another part or the ground is, else 0."""
+    flat, table = owners.flatten(1), objects.long()
+    mine = table.gather(1, chosen)[..., None]
+    score = torch.zeros_like(x)
+    for dx, dy in ((NEAR, 0), (-NEAR, 0), (0, NEAR), (0, -NEAR)):
+        at = (y + dy).clamp(0, SIDE - 1) * SIDE + (x + dx).clamp(0, SIDE - 1)
+        there = flat.gather(1, at.flatten(1)).view_as(at).long()
+        other = table.gather(1, there.flatten(1)).view_as(at)
+        known = there != OUTSIDE
+        score = torch.maximum(score, ((there != chosen[..., None]) & known).long())
+        score = torch.maximum(score, 2 * ((other != mine) & (other > 0) & known).long())
+    return score

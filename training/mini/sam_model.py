@@ -12,22 +12,22 @@ from torch.nn import functional as F
 # What the service reads from config.json, beside name, version and the recommended threshold.
 CONFIG: dict[str, Any] = {
     "image_encoder": {
-        "img_size": 256,
+        "img_size": 384,
         "patch_size": 16,
-        "embed_dim": 160,
-        "depth": 6,
-        "num_heads": 5,
+        "embed_dim": 256,
+        "depth": 8,
+        "num_heads": 8,
         "mlp_ratio": 4,
         "out_chans": 128,
         "qkv_bias": True,
         "use_rel_pos": True,
-        "window_size": 0,
-        "global_attn_indexes": [0, 1, 2, 3, 4, 5],
+        "window_size": 8,
+        "global_attn_indexes": [1, 3, 5, 7],
     },
     "prompt_encoder": {
         "embed_dim": 128,
-        "image_embedding_size": [16, 16],
-        "input_image_size": [256, 256],
+        "image_embedding_size": [24, 24],
+        "input_image_size": [384, 384],
         "mask_in_chans": 16,
     },
     "transformer": {"depth": 2, "embedding_dim": 128, "mlp_dim": 512, "num_heads": 4},
@@ -58,13 +58,15 @@ def build_sam(config: dict[str, Any]) -> Sam:
 class Decoded:
     """For B images with P prompts each and the four mask tokens."""
 
-    logits: Tensor  # [B, P, 4, 64, 64]
+    logits: Tensor  # [B, P, 4, 96, 96]
     iou: Tensor  # [B, P, 4]
 
 
 def encode(sam: Any, images: Tensor) -> Tensor:
-    """Embeddings [B, C, h, w] of images [B, 3, 256, 256], 0..255."""
-    return sam.image_encoder((images - sam.pixel_mean) / sam.pixel_std)  # type: ignore[no-any-return]
+    """Embeddings [B, C, h, w] of normalised images [B, 3, 384, 384]; in bfloat16 under autocast."""
+    embeddings: Tensor = sam.image_encoder(images)
+    device = images.device.type
+    return embeddings.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else embeddings
 
 
 def decode(sam: Sam, embeddings: Tensor, points: Tensor) -> Decoded:
@@ -117,7 +119,7 @@ def _read(attention: Any, tokens: Tensor, placed: Tensor, image: Tensor) -> Tens
     q = attention.q_proj(tokens).view(len(image), -1, heads, attention.internal_dim // heads)  # [G, Q, h, d]
     asked = torch.einsum("gqhd,hdc->ghqc", q, attention.k_proj.weight.view(heads, -1, shape[-1]))
     scores = asked.flatten(1, 2) @ placed.transpose(1, 2) * q.shape[-1] ** -0.5  # [G, h * Q, S]
-    got = (scores.softmax(dim=-1) @ image).view(asked.shape)
+    got = (_softmax(scores) @ image).view(asked.shape)
     out = torch.einsum("ghqc,hdc->gqhd", got, attention.v_proj.weight.view(heads, -1, shape[-1]))
     return attention.out_proj(out.reshape(*shape[:2], -1) + attention.v_proj.bias)  # type: ignore[no-any-return]
 
@@ -134,15 +136,22 @@ def _write(attention: Any, placed: Tensor, keys: Tensor, values: Tensor) -> Tens
     groups = len(placed)
     told = told.reshape(groups, -1, width)  # [G, P * h * T, C]
     scores = placed @ told.transpose(1, 2) + bias.reshape(groups, 1, -1)  # [G, S, P * h * T]
-    shares = scores.unflatten(-1, (-1, heads, count)).softmax(dim=-1)  # [G, S, P, h, T]
+    shares = _softmax(scores.unflatten(-1, (-1, heads, count)))  # [G, S, P, h, T]
     shares = shares.transpose(1, 2).flatten(3).flatten(0, 1)  # [BP, S, h * T]
     out: Tensor = shares @ gives.flatten(1, 2) + attention.out_proj.bias.to(shares.dtype)
     return out.view(groups, -1, *out.shape[1:])
 
 
 def _normed(norm: Any, x: Tensor) -> Tensor:
-    """`norm` over the last axis, in the type of `x`."""
-    return F.layer_norm(x, x.shape[-1:], norm.weight.to(x.dtype), norm.bias.to(x.dtype), norm.eps)
+    """`norm` over the last axis, in the type of `x`: autocast would double what is kept of it on a GPU."""
+    with torch.autocast(x.device.type, enabled=False):
+        return F.layer_norm(x, x.shape[-1:], norm.weight.to(x.dtype), norm.bias.to(x.dtype), norm.eps)
+
+
+def _softmax(x: Tensor) -> Tensor:
+    """Over the last axis, in the type of `x`."""
+    with torch.autocast(x.device.type, enabled=False):
+        return x.softmax(dim=-1)
 
 
 def _spread(x: Tensor, up: Any) -> Tensor:
