@@ -47,7 +47,9 @@ class Batch:
     whole: Tensor  # [B, P, GRID, GRID] likewise for the object
     hit: Tensor  # [B, P] bool, false where the point is on the ground
     classes: Tensor  # [B, GRID, GRID] int64, see rendering.CLASSES
-    offsets: Tensor  # [B, 4, SIDE / PATCH, SIDE / PATCH] to the centroid of the object, of the part (dx, dy each), / GRID
+    offsets: (
+        Tensor  # [B, 4, SIDE / PATCH, SIDE / PATCH] to the centroid of the object, of the part (dx, dy each), / GRID
+    )
     inside: Tensor  # [B, SIDE / PATCH, SIDE / PATCH] bool, where offsets are defined
 
 
@@ -96,7 +98,9 @@ def prompted(
     numbers_of_objects = raw.objects.long().gather(1, numbers)
     small = owners[:, 2::4, 2::4].long()
     middle = owners[:, PATCH // 2 :: PATCH, PATCH // 2 :: PATCH].long()  # [B, h, w]
-    places = torch.stack(torch.meshgrid(step[PATCH // 2 :: PATCH], step[PATCH // 2 :: PATCH], indexing="xy"))  # [2, h, w]
+    places = torch.stack(
+        torch.meshgrid(step[PATCH // 2 :: PATCH], step[PATCH // 2 :: PATCH], indexing="xy")
+    )  # [2, h, w]
     object_there = raw.objects.long().gather(1, middle.flatten(1)).view_as(middle)
     image = torch.arange(count, device=device)[:, None, None]
     offsets = [

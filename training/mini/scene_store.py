@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -57,16 +58,20 @@ class Store:
         """Indices of the scenes that are there by now."""
         return np.flatnonzero(self.done)
 
-    def wait(self, scenes: int) -> npt.NDArray[np.int64]:
-        """`there`, once these are `scenes` or all."""
-        wanted = min(scenes, len(self.done))
-        told = False
-        while len(there := self.there()) < wanted:
-            if not told:
-                print(f"waiting for {wanted} scenes, of which {len(there)} are there", flush=True)
-                told = True
+    def wait(self, scenes: int) -> None:
+        """Until any `scenes` scenes are there, or all."""
+        self._until(lambda: int(self.done.sum()), min(scenes, len(self.done)))
+
+    def wait_for_first(self, scenes: int) -> None:
+        """Until the first `scenes` scenes are there, or all."""
+        first = self.done[:scenes]
+        self._until(lambda: int(first.sum()), len(first))
+
+    def _until(self, count: Callable[[], int], wanted: int) -> None:
+        if count() < wanted:
+            print(f"waiting for {wanted} scenes, of which {count()} are there", flush=True)
+        while count() < wanted:
             time.sleep(0.5)
-        return there
 
 
 def create(folder: Path, contents: Contents) -> Store:

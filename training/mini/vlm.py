@@ -1,48 +1,44 @@
-"""Train dtwin-mini-vlm from scratch on rendered scenes: `python -m training.mini.vlm --help`."""
+"""Trains dtwin-mini-vlm from scratch on rendered scenes: `python -m training.mini.vlm --help`."""
 
-import argparse
-import json
-import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+import typer
 from torch import Tensor, nn
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
-from dtwinseger import prompts
 from training.mini import vlm_answers as answers
-from training.mini.vlm_data import FIRST_SEED, PARTS, Views, prepare
-from training.mini.vlm_model import IMAGE, PATCH, SIDE, make_model, make_processor, save
-from training.scenes import COLORS, KINDS, SIZES
+from training.mini.course import Average, Clock, best_device, optimizers, prefetched, save, set_up, to
+from training.mini.scene_store import Store, open_store
+from training.mini.vlm_data import TOKENS_PER_PICTURE, Batch, Sequences, draw
+from training.mini.vlm_model import make_model, make_processor
+from training.mini.vlm_model import save as export
+from training.scenes.vocabulary import COLORS, KINDS, MATERIALS, PATTERNS, SIZES
 
-SCENES_PER_SHARD = 1000
-GRANULARITY_SHARE = 0.15  # of the examples
-NO_QUERY_SHARE = 0.15  # of the descriptions
-FITTING_SHARE = 0.4  # of the descriptions, at least: the query is one that the object answers
-TOKENS_PER_PICTURE = (SIDE // PATCH) ** 2
+SPOKEN_SCENES = 400  # whose queries are the vocabulary
+ENOUGH = 64  # scenes of a second store with which it is drawn from
+PARTS = sorted({part for kind in KINDS.values() for part in kind.parts})
 
 
 @dataclass(frozen=True)
-class Options:
-    """The defaults are the recipe of the bundled model; its card tells where its own run differed."""
+class Recipe:
+    """Every number of the training."""
 
-    data: Path = Path("data/mini/vlm")  # rendered once, about 0.45 MB a scene
-    output: Path = Path("models/dtwin-mini-vlm")
-    shards: int = 6  # of SCENES_PER_SHARD scenes
-    steps: int = 2400
-    batch: int = 48
-    learning_rate: float = 1e-3
-    warmup: int = 200
-    weight_decay: float = 0.05
-    clip: float = 1.0
+    minutes: float
     seed: int = 0
+    batch: int = 48
+    learning_rate: float = 1.5e-3
+    warmup: float = 0.03  # share of the time
+    weight_decay: float = 0.05
+    average: float = 0.998  # of the weights, over steps; the average is what is exported
     hint_weight: float = 0.3
-    save_every: int = 200
-    threads: int = 1
+    spoken_scenes: int = SPOKEN_SCENES
+    save_every_s: float = 60.0
+    say_every_s: float = 10.0
 
 
 class Hints(nn.Module):
@@ -50,169 +46,172 @@ class Hints(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.crop = nn.Linear(width, len(KINDS) + 1 + len(COLORS) + len(PARTS) + 1)
-        self.marked = nn.Linear(width, len(SIZES))
-
-    def forward(self, features: Tensor, records: np.ndarray) -> Tensor:
-        """features: [N, 2, T, C] of N records. Returns the mean cross-entropy over what there is to read."""
-        pooled = features.float().mean(dim=2)  # [N, 2, C]
-        kind, color, part = self.crop(pooled[:, 1]).split((len(KINDS) + 1, len(COLORS), len(PARTS) + 1), dim=1)
-        size = self.marked(pooled[:, 0])
-        known = torch.from_numpy(records["kind"] >= 0)
-        names = sorted(PARTS)
-        parts = [
-            len(names) if r["part"] < 0 else names.index(KINDS[list(KINDS)[r["kind"]]][r["part"]]) for r in records
-        ]
-        kinds = torch.from_numpy(records["kind"].astype(np.int64))
-        colors, sizes = (torch.from_numpy(records[name].astype(np.int64)) for name in ("color", "size"))
-        return (
-            F.cross_entropy(kind, torch.where(known, kinds, len(KINDS)))
-            + F.cross_entropy(part, torch.tensor(parts))
-            + F.cross_entropy(color[known], colors[known])
-            + F.cross_entropy(size[known], sizes[known])
+        self.crop = nn.ModuleDict(
+            {
+                "kind": nn.Linear(width, len(KINDS) + 1),  # the last one is the ground
+                "color": nn.Linear(width, len(COLORS)),
+                "part": nn.Linear(width, len(PARTS) + 1),  # the last one is none
+                "pattern": nn.Linear(width, len(PATTERNS) + 1),
+                "material": nn.Linear(width, len(MATERIALS) + 1),
+            }
         )
+        self.size = nn.Linear(width, len(SIZES))
+
+    def forward(self, features: Tensor, wanted: dict[str, Tensor]) -> Tensor:
+        """features: [N, 2, T, C]; wanted: of `readings`. Returns the sum of the mean cross-entropies."""
+        pooled = features.float().mean(dim=2)  # [N, 2, C]
+        losses = [
+            F.cross_entropy(read(pooled[:, 1]), wanted[name], ignore_index=-1) for name, read in self.crop.items()
+        ]
+        return torch.stack([*losses, F.cross_entropy(self.size(pooled[:, 0]), wanted["size"], ignore_index=-1)]).sum()
 
 
-@dataclass(frozen=True)
-class Batch:
-    """B examples, their descriptions first. Sequences are padded at the right."""
-
-    ids: Tensor  # [B, S]
-    labels: Tensor  # [B, S], -100 where nothing is learned
-    pictures: Tensor  # [P, 3, SIDE, SIDE] uint8, in the order of their places in `ids`
-    records: np.ndarray  # [N] of the descriptions
-
-
-def draw(shards: list[Views], processor: LlavaProcessor, options: Options, step: int) -> Batch:
-    """The batch of a step; the same for the same seed and step."""
-    rng = np.random.default_rng((options.seed, step))
-    sequences: list[tuple[list[int], int]] = []
-    pictures: list[np.ndarray] = []
-    records = []
-    granularities = round(options.batch * GRANULARITY_SHARE)
-    for number in range(options.batch):
-        views = shards[int(rng.integers(len(shards)))]
-        index = int(rng.integers(len(views)))
-        record, queries = views.records[index], views.queries[views.records[index]["scene"]]
-        asked = queries[int(rng.integers(len(queries)))]
-        if number < options.batch - granularities:
-            if rng.random() < FITTING_SHARE:
-                fitting = [query for query in queries if answers.semantics(record, query).relevance == 1.0]
-                asked = fitting[int(rng.integers(len(fitting)))] if fitting else asked
-            query = None if rng.random() < NO_QUERY_SHARE else asked
-            messages = prompts.semantics(query.text if query else None, int(rng.integers(1, 41)), b"", b"")
-            answer = answers.compact(answers.semantics(record, query))
-            pictures += list(views.pictures[index])
-            records.append(record)
-        else:
-            messages = prompts.granularity(asked.text, b"")
-            answer = answers.compact(answers.granularity(asked))
-            pictures.append(views.pictures[index, 0])
-        sequences.append(encode(processor, messages, answer))
-    longest = max(len(ids) for ids, _ in sequences)
-    ids = torch.full((options.batch, longest), processor.tokenizer.pad_token_id)
-    labels = torch.full_like(ids, -100)
-    for row, (sequence, start) in enumerate(sequences):
-        ids[row, : len(sequence)] = torch.tensor(sequence)
-        labels[row, start : len(sequence)] = ids[row, start : len(sequence)]
-    return Batch(ids, labels, torch.from_numpy(np.stack(pictures)), np.array(records))
+def readings(records: np.ndarray) -> dict[str, Tensor]:
+    """What `Hints` should read of each record, [N] int64 each; -1 where there is nothing to read."""
+    ground = records["kind"] < 0
+    kinds = list(KINDS.values())
+    names = [len(PARTS) if r["part"] < 0 else PARTS.index(kinds[r["kind"]].parts[r["part"]]) for r in records]
+    wanted = {
+        "kind": np.where(ground, len(KINDS), records["kind"]),
+        "color": np.where(ground, -1, records["color"]),
+        "part": np.array(names),
+        "pattern": np.where(ground, -1, np.where(records["pattern"] < 0, len(PATTERNS), records["pattern"])),
+        "material": np.where(ground, -1, np.where(records["material"] < 0, len(MATERIALS), records["material"])),
+        "size": np.where(ground, -1, records["size"]),
+    }
+    return {name: torch.from_numpy(values.astype(np.int64)) for name, values in wanted.items()}
 
 
-def encode(processor: LlavaProcessor, messages: list[prompts.Message], answer: str) -> tuple[list[int], int]:
-    """The tokens of a prompt and its answer, and where the answer starts."""
-    text = processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    prompt = processor.tokenizer.encode(text.replace(IMAGE, IMAGE * TOKENS_PER_PICTURE))
-    return [*prompt, *processor.tokenizer.encode(answer), processor.tokenizer.eos_token_id], len(prompt)
-
-
-def pixels(processor: LlavaProcessor, pictures: Tensor) -> Tensor:
+def pixels(pictures: Tensor) -> Tensor:
     """What the processor makes of padded and scaled pictures: [P, 3, SIDE, SIDE] float32."""
-    own = processor.image_processor
-    normalized = own.rescale_and_normalize(pictures, True, own.rescale_factor, True, own.image_mean, own.image_std)
-    return torch.as_tensor(normalized)
+    return (pictures.float() - 127.5) / 63.75
 
 
 def loss_of(
-    model: LlavaForConditionalGeneration, hints: Hints, processor: LlavaProcessor, batch: Batch
+    model: LlavaForConditionalGeneration, hints: Hints, batch: Batch, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """The mean cross-entropy of the answers' tokens, and that of the hints."""
-    with torch.autocast("cpu", torch.bfloat16):
+    ids, labels, pictures = (to(tensor, device) for tensor in (batch.ids, batch.labels, batch.pictures))
+    with torch.autocast(device.type, torch.bfloat16):
         # Padding is at the right, where no token of an answer sees it, so causality is all the mask that is needed.
-        out = model.model(input_ids=batch.ids, pixel_values=pixels(processor, batch.pictures), use_cache=False)
-        targets = batch.labels[:, 1:]
+        out = model.model(input_ids=ids, pixel_values=pixels(pictures), use_cache=False)
+        targets = labels[:, 1:]
         learned = targets != -100
         logits = model.lm_head(out.last_hidden_state[:, :-1][learned])
     features = out.image_hidden_states[: 2 * TOKENS_PER_PICTURE * len(batch.records)]
     features = features.reshape(len(batch.records), 2, TOKENS_PER_PICTURE, -1)
-    return F.cross_entropy(logits.float(), targets[learned]), hints(features, batch.records)
+    wanted = {name: to(values, device) for name, values in readings(batch.records).items()}
+    return F.cross_entropy(logits.float(), targets[learned]), hints(features, wanted)
 
 
-def rate(options: Options, step: int) -> float:
-    """The learning rate's share: a linear warm-up, then a cosine down to 2 %."""
-    if step < options.warmup:
-        return (step + 1) / options.warmup
-    done = (step - options.warmup) / max(1, options.steps - options.warmup)
-    return float(0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * min(1.0, done))))
+def vocabulary(store: Store, scenes: int) -> LlavaProcessor:
+    """A processor that knows the words of the first `scenes` scenes; waits for them."""
+    store.wait_for_first(scenes)
+    spoken = {text.decode() for text in store.queries[:scenes]["text"].ravel()}
+    return make_processor(answers.texts(sorted(spoken)), answers.FRAGMENTS)
 
 
-def train(options: Options) -> None:
-    """Train from the last checkpoint beside the data, or from scratch, and export as often as it is saved."""
-    torch.set_num_threads(options.threads)
-    shards = [
-        prepare(options.data / str(first), SCENES_PER_SHARD, first, perturbed=True)
-        for first in range(FIRST_SEED, FIRST_SEED + options.shards * SCENES_PER_SHARD, SCENES_PER_SHARD)
-    ]
-    spoken = [query for queries in shards[0].queries for query in queries]
-    processor = make_processor(answers.texts(spoken), answers.FRAGMENTS)
-    model = make_model(processor.tokenizer, options.seed).train()
-    model.set_attn_implementation("eager")  # on a CPU its backward pass takes half the time of the fused one
-    hints = Hints(model.config.text_config.hidden_size)
+def train(recipe: Recipe, scenes: Path, perceived: Path | None, work: Path, output: Path, device: torch.device) -> None:
+    """Train for `recipe.minutes`, from the checkpoint in `work` where there is one; export to `output` as it goes.
+
+    scenes, perceived: folders that `training.mini.render` fills, or has filled; of the second one, from when it holds
+    ENOUGH scenes, half of the examples are.
+    """
+    stores = [open_store(scenes)]
+    processor = vocabulary(stores[0], recipe.spoken_scenes)
+    sequences = Sequences(processor)
+    model = make_model(processor.tokenizer, recipe.seed).train().to(device)
+    # On a CPU the backward pass of the eager one takes half the time of the fused one.
+    model.set_attn_implementation("sdpa" if device.type == "cuda" else "eager")
+    hints = Hints(model.config.text_config.hidden_size).to(device)
     modules = nn.ModuleDict({"model": model, "hints": hints})
-    groups: list[dict[str, Any]] = [
-        {"params": [p for p in modules.parameters() if p.ndim > 1]},
-        {"params": [p for p in modules.parameters() if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(groups, options.learning_rate, (0.9, 0.98), weight_decay=options.weight_decay)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(options, step))
-    checkpoint = options.data / f"checkpoint-{options.seed}.pt"
-    start = 0
+    optimizing = optimizers(modules, inside, recipe.learning_rate, recipe.weight_decay)
+    average = Average(model, recipe.average)
+    checkpoint = work / "checkpoint.pt"
+    step, spent = 0, 0.0
     if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
+        state = torch.load(checkpoint, map_location=device, weights_only=True)
         modules.load_state_dict(state["modules"])
-        optimizer.load_state_dict(state["optimizer"])
-        schedule.load_state_dict(state["schedule"])
-        start = state["step"]
-    began = time.monotonic()
-    for step in range(start, options.steps):
-        batch = draw(shards, processor, options, step)
-        loss, hint = loss_of(model, hints, processor, batch)
-        (loss + options.hint_weight * hint).backward()
-        nn.utils.clip_grad_norm_(modules.parameters(), options.clip)
-        optimizer.step()
-        schedule.step()
-        optimizer.zero_grad(set_to_none=True)
-        if (step + 1) % 20 == 0:
-            seconds = round(time.monotonic() - began)
-            print(
-                json.dumps(
-                    {"step": step + 1, "loss": round(loss.item(), 4), "hint": round(hint.item(), 3), "s": seconds}
-                ),
-                flush=True,
-            )
-        if (step + 1) % options.save_every == 0 or step + 1 == options.steps:
-            state = {"modules": modules.state_dict(), "optimizer": optimizer.state_dict()}
-            torch.save(state | {"schedule": schedule.state_dict(), "step": step + 1}, checkpoint)
-            save(model, processor, options.output)
+        for optimizer, saved_state in zip(optimizing, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved_state)
+        average.weights, step, spent = state["average"], state["step"], state["spent"]
+        print(f"going on after {step} steps in {spent:.0f} s", flush=True)
+    with Clock(recipe.minutes, spent) as clock:
+
+        def keep() -> None:
+            state = {"modules": modules.state_dict(), "average": average.weights, "step": step, "spent": clock.spent}
+            save(state | {"optimizers": [optimizer.state_dict() for optimizer in optimizing]}, checkpoint)
+            export(model, average.weights, processor, output)
+
+        def drawn(number: int) -> Batch:
+            if perceived is not None and len(stores) == 1 and (perceived / "contents.json").exists():
+                second = open_store(perceived)
+                if len(second.there()) >= ENOUGH:
+                    stores.append(second)
+            return draw(tuple(stores), sequences, recipe.batch, np.random.default_rng((recipe.seed, number)))
+
+        saved, said, seen, steps = spent, spent, torch.zeros(2, device=device), 0
+        for batch in prefetched(drawn, step):
+            if clock.over:
+                break
+            for optimizer in optimizing:
+                for group in optimizer.param_groups:
+                    group["lr"] = recipe.learning_rate * clock.rate(recipe.warmup)
+            loss, hint = loss_of(model, hints, batch, device)
+            (loss + recipe.hint_weight * hint).backward()
+            nn.utils.clip_grad_norm_(modules.parameters(), 1.0)
+            for optimizer in optimizing:
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+            step, steps = step + 1, steps + 1
+            average.follow(model, step)
+            seen += torch.stack([loss, hint]).detach()
+            if clock.spent - said > recipe.say_every_s or clock.over:
+                say(step, steps / (clock.spent - said), clock, stores, (seen / steps).tolist())
+                said, steps = clock.spent, 0
+                seen.zero_()
+            if clock.spent - saved > recipe.save_every_s:
+                saved = clock.spent
+                keep()
+        keep()
+        print(f"{output} holds the weights after {step} steps in {clock.spent:.0f} s", flush=True)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    for name, value in vars(Options()).items():
-        parser.add_argument(
-            f"--{name.replace('_', '-')}", type=type(value) if not isinstance(value, Path) else Path, default=value
-        )
-    train(Options(**vars(parser.parse_args())))
+def inside(name: str) -> bool:
+    """Whether a matrix of that name is one inside of a transformer."""
+    return "layers" in name
+
+
+def say(step: int, rate: float, clock: Clock, stores: list[Store], means: list[float]) -> None:
+    """One line: how far it is, and the means since the last one."""
+    scenes = " + ".join(str(len(store.there())) for store in stores)
+    print(
+        f"{100 * clock.progress:.0f} % {max(0.0, clock.seconds - clock.spent):.0f} s to go, "
+        f"step {step} ({rate:.1f} a second), {scenes} scenes, loss {means[0]:.4f} hints {means[1]:.3f}",
+        flush=True,
+    )
+
+
+def main(
+    minutes: Annotated[float, typer.Option(help="Training time; the learning rate falls to nearly 0 over it.")] = 180,
+    scenes: Annotated[Path, typer.Option(help="What `training.mini.render` fills.")] = Path("runs/scenes"),
+    perceived: Annotated[
+        Path | None,
+        typer.Option(help="What `training.mini.render --sam` fills: half of the examples, once it is there."),
+    ] = None,
+    work: Annotated[Path, typer.Option(help="Where the checkpoint is, to resume from.")] = Path("runs/vlm"),
+    output: Annotated[Path, typer.Option(help="Where the model goes.")] = Path("models/dtwin-mini-vlm"),
+    batch: Annotated[int | None, typer.Option(help="Examples a step; else 512 on a GPU, 48 on a CPU.")] = None,
+    learning_rate: float = Recipe.learning_rate,
+    seed: int = 0,
+    threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
+) -> None:
+    """Train dtwin-mini-vlm on rendered scenes; run again with the same --work to resume."""
+    device = best_device()
+    set_up(device, threads)
+    size = batch or (512 if device.type == "cuda" else 48)
+    train(Recipe(minutes, seed, size, learning_rate=learning_rate), scenes, perceived, work, output, device)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

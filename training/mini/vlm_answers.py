@@ -7,9 +7,11 @@ from typing import Any
 from dtwinseger import prompts
 from dtwinseger.api import Semantics
 from dtwinseger.twin import Granularity
-from training.mini.vlm_data import BACKGROUND, WHOLE, Asked
-from training.scenes import COLORS, KINDS, SIZES
+from training.mini.asked import GRANULARITIES
+from training.mini.shown import BACKGROUND, WHOLE
+from training.scenes.vocabulary import COLORS, KINDS, MATERIALS, PATTERNS, SIZES, part_wording, wording
 
+PART = GRANULARITIES.index("part")
 REASONS: dict[Granularity, str] = {
     "group": "the query asks for several objects together",
     "object": "the query asks for one whole object",
@@ -36,27 +38,33 @@ FRAGMENTS = (
 )
 
 
-def semantics(record: Any, asked: Asked | None) -> Semantics:
-    """What a mask shows in the light of a query. record: of `vlm_data.RECORD`."""
+def semantics(record: Any, query: Any | None) -> Semantics:
+    """What a mask shows in the light of a query: of shown.RECORD and of asked.QUERY, or None.
+
+    Relevant is what passes the first step of the query's path.
+    """
     if record["kind"] == BACKGROUND:
         return Semantics(semantic="the background", category="background")
+    for_part = query is not None and query["granularity"] == PART
+    number = int(record["part"] if for_part else record["shown"])
+    row = int(record["row"] if for_part else record["object"])
+    relevance = 1.0 if query is not None and row >= 0 and int(query["fits"]) >> row & 1 else 0.0
     kind = list(KINDS)[record["kind"]]
     size, color = list(SIZES)[record["size"]], list(COLORS)[record["color"]]
-    for_part = asked is not None and asked.granularity == "part"
-    number = int(record["part"] if for_part else record["shown"])
-    part = None if number == WHOLE else KINDS[kind][number]
-    fits = asked is not None and asked.fits[record["object"]] and (not for_part or asked.part in (part, *_only(kind)))
-    relevance = 1.0 if fits else 0.0
-    if part is None:
-        return Semantics(
-            semantic=f"a {size} {color} {kind}", category=kind, attributes=(size, color), relevance=relevance
-        )
-    return Semantics(semantic=f"the {part} of a {size} {color} {kind}", category=part, relevance=relevance)
+    pattern = PATTERNS[record["pattern"]] if record["pattern"] >= 0 else None
+    material = MATERIALS[record["material"]] if record["material"] >= 0 else None
+    whole = wording(size, color, kind, pattern, material)
+    if number == WHOLE:
+        attributes = tuple(word for word in (size, color, pattern or material) if word)
+        return Semantics(semantic=whole, category=kind, attributes=attributes, relevance=relevance)
+    part = KINDS[kind].parts[number]
+    return Semantics(semantic=part_wording(part, whole), category=part, relevance=relevance)
 
 
-def granularity(asked: Asked) -> dict[str, str]:
-    """At which granularity a query is answered, and why."""
-    return {"granularity": asked.granularity, "reason": REASONS[asked.granularity]}
+def granularity(query: Any) -> dict[str, str]:
+    """At which granularity a query, of asked.QUERY, is answered, and why."""
+    name = GRANULARITIES[query["granularity"]]
+    return {"granularity": name, "reason": REASONS[name]}
 
 
 def compact(answer: Semantics | dict[str, str]) -> str:
@@ -65,13 +73,8 @@ def compact(answer: Semantics | dict[str, str]) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def texts(queries: Iterable[Asked]) -> list[str]:
+def texts(queries: Iterable[str]) -> list[str]:
     """Texts with every word that occurs in `queries` or in an answer, as it occurs there."""
-    words = [*KINDS, *COLORS, *SIZES, *(part for parts in KINDS.values() for part in parts)]
+    words = [*KINDS, *COLORS, *SIZES, *PATTERNS, *MATERIALS, *(part for kind in KINDS.values() for part in kind.parts)]
     said = ["a background", "the background", "the part of a", *REASONS, *REASONS.values()]
-    return [*words, *(f" {word}" for word in words), *said, *(f" {query.text}" for query in queries)]
-
-
-def _only(kind: str) -> tuple[str | None, ...]:
-    """What stands for the one part of a kind that has no others."""
-    return (KINDS[kind][0],) if len(KINDS[kind]) == 1 else ()
+    return [*words, *(f" {word}" for word in words), *said, *(f" {query}" for query in queries)]

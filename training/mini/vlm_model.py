@@ -1,10 +1,11 @@
-"""dtwin-mini-vlm: a LLaVA of about 3 million parameters, its processor, and the directory that both are saved to."""
+"""dtwin-mini-vlm: a LLaVA of about 4 million parameters, its processor, and the directory that both are saved to."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 from transformers import (
     GenerationConfig,
     LlamaConfig,
@@ -22,8 +23,8 @@ PAD, END, IMAGE = "<|pad|>", "<|end|>", "<|image|>"
 ROLES = ("<|system|>", "<|user|>", "<|assistant|>")
 SIDE = 96  # pixels of a picture as the model sees it
 PATCH = 16
-HIDDEN = 160
-HEADS = 5
+HIDDEN = 192
+HEADS = 6
 LAYERS = 4  # of the vision tower and of the language model each
 MAX_TOKENS = 512  # pictures, query and answer
 
@@ -106,10 +107,12 @@ def make_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlavaForConditi
     return model
 
 
-def save(model: LlavaForConditionalGeneration, processor: LlavaProcessor, directory: Path) -> None:
+def save(
+    model: LlavaForConditionalGeneration, weights: Mapping[str, Tensor], processor: LlavaProcessor, directory: Path
+) -> None:
     """Write what `transformers serve DIRECTORY` loads. Weights are stored as float16 and served as float32."""
     directory.mkdir(parents=True, exist_ok=True)
-    state = {name: tensor.half() for name, tensor in model.state_dict().items()}
+    state = {name: tensor.half().cpu() for name, tensor in weights.items()}
     model.save_pretrained(directory, state_dict=state)
     (directory / "model.safetensors").chmod(0o644)  # whoever runs the server may read it
     processor.save_pretrained(directory)
