@@ -4,8 +4,13 @@
 """
 
 import io
+import os
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -19,8 +24,31 @@ from rich.table import Table
 
 from benchmarks.target import machine
 from dtwinseger import api
-from training.mini.sam_eval import service
 from training.scenes import render_scene
+
+PORT = 8391  # of the service
+
+
+@contextmanager
+def service(model: Path) -> Iterator[str]:
+    """A perception service with the weights in `model`, for as long as the block runs."""
+    command = ["uvicorn", "--factory", "services.perception.app:create", "--port", str(PORT), "--no-access-log"]
+    environment = os.environ | {"PERCEPTION_CHECKPOINT": str(model), "PERCEPTION_LOG_LEVEL": "warning"}
+    with subprocess.Popen(  # noqa: S603
+        [sys.executable, "-m", *command], env=environment, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None  # noqa: S101
+        said = ""
+        for line in process.stderr:
+            said += line
+            if "running on" in line:
+                break
+        else:
+            raise RuntimeError(f"the perception service did not start:\n{said}")
+        try:
+            yield f"http://127.0.0.1:{PORT}"
+        finally:
+            process.terminate()
 
 
 def _png(seed: int, width: int, height: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Queries about a scene for the VLM: their words, the granularity, and which rows of the true twin could answer them."""
+"""Queries about a scene for the VLM: words, granularity, and which rows of the true twin could answer them."""
 
 import random
 

@@ -42,6 +42,11 @@ class Clock:
         return time.monotonic() - self._started
 
     @property
+    def left(self) -> float:
+        """Seconds to go."""
+        return max(0.0, self.seconds - self.spent)
+
+    @property
     def progress(self) -> float:
         """0 to 1."""
         return min(1.0, self.spent / self.seconds)

@@ -14,7 +14,6 @@ from typing import Annotated
 import numpy as np
 import typer
 
-
 from training.mini.rendering import FIRST_SEED, Proposer, store_scene
 from training.mini.scene_store import Contents, Store, create
 

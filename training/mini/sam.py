@@ -96,7 +96,8 @@ def train(recipe: Recipe, scenes: Path, work: Path, output: Path, device: torch.
     store = open_store(scenes)
     sam = build_sam(CONFIG)
     nn.init.trunc_normal_(sam.image_encoder.pos_embed, std=0.02)
-    model = nn.ModuleDict({"sam": sam, "dense": Dense(CONFIG["image_encoder"]["out_chans"])}).to(device)
+    dense = Dense(CONFIG["image_encoder"]["out_chans"])
+    model = nn.ModuleDict({"sam": sam, "dense": dense}).to(device)
     optimizing = optimizers(model, inside, recipe.learning_rate, recipe.weight_decay)
     average = Average(sam, recipe.average)
     step, spent = 0, 0.0
@@ -129,7 +130,7 @@ def train(recipe: Recipe, scenes: Path, work: Path, output: Path, device: torch.
             with torch.autocast(device.type, torch.bfloat16):
                 embeddings = encode(sam, batch.images)
                 decoded = decode(sam, embeddings, batch.points)
-                auxiliary = model["dense"].loss(embeddings, batch)
+                auxiliary = dense.loss(embeddings, batch)
             mask_loss, iou_loss, iou = losses(decoded, batch, recipe.edge_weight)
             loss = recipe.mask_weight * mask_loss + recipe.iou_weight * iou_loss + recipe.dense_weight * auxiliary
             model.zero_grad()
@@ -166,7 +167,7 @@ def say(step: int, rate: float, clock: Clock, store: Store, means: list[float]) 
     """One line: how far it is, and the means since the last one."""
     masks, iou, auxiliary, *tokens = means
     print(
-        f"{100 * clock.progress:.0f} % {max(0.0, clock.seconds - clock.spent):.0f} s to go, step {step} ({rate:.1f} a second), "
+        f"{100 * clock.progress:.0f} % {clock.left:.0f} s to go, step {step} ({rate:.1f} a second), "
         f"{len(store.there())} scenes, loss of masks {masks:.3f} IoU {iou:.4f} dense {auxiliary:.3f}, "
         f"IoU by token {' '.join(f'{value:.3f}' for value in tokens)}",
         flush=True,

@@ -1,137 +1,186 @@
-"""Measures dtwin-mini-sam on held-out scenes: point prompts by role, then proposals through the real service.
+"""Measures dtwin-mini-sam on held-out scenes: point prompts by role, then the proposals of the real pipeline.
 
 `python -m training.mini.sam_eval --help`
 """
 
-import io
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
-import httpx2
 import numpy as np
 import torch
 import typer
 from numpy.typing import NDArray
-from PIL import Image
+from rich import box
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
-from safetensors.torch import load_file
 
 from dtwinseger import api
-from training.mini.sam import losses
-from training.mini.sam_data import draw_batch, render
-from training.mini.sam_model import build_sam, decode, encode
+from services.perception.checkpoint import Checkpoint, load_checkpoint
+from services.perception.decoder import Decoder
+from services.perception.device import Taken
+from services.perception.encoder import Encoder
+from services.perception.proposer import Job, Proposer
+from services.perception.sam import Segmenter
+from training.mini.course import best_device
+from training.mini.rendering import frame, store_image
+from training.mini.sam import Recipe, losses
+from training.mini.sam_data import prompted, taken
+from training.mini.sam_masks import load_sam
+from training.mini.sam_model import decode, encode
+from training.mini.scene_store import in_memory
+from training.mini.shown import Truth, numbered
 from training.scenes import render_scene
+from training.scenes.twins import Level
 
-PORT = 8391  # of the service that is started where none is given
 ROLES = ("0: part", "1: part", "2: object", "3: object")
-PROMPTS = 16
+PROMPTS = 32
+THRESHOLDS = tuple(round(0.2 + 0.05 * i, 2) for i in range(14))  # of which `--tune` chooses
+LEVELS: tuple[Level, ...] = get_args(Level)
+CACHE = 1 << 31  # bytes for the masks of a scene under all thresholds
 
 
-def point_prompts(model: Path, seeds: range) -> Table:
-    """IoU of each mask token at random points of `seeds`, and how far off its own prediction of that IoU is."""
-    sam = build_sam(json.loads((model / "config.json").read_text()))
-    sam.load_state_dict(load_file(model / "model.safetensors"))
-    sam = sam.float().eval()
-    scenes, rng = render(seeds), np.random.default_rng(0)
+def held_out(seeds: range) -> list[Truth]:
+    """The scenes of `seeds`, of sizes as in training."""
+    return [numbered(render_scene(seed, *frame(np.random.default_rng((seed, 1))))) for seed in seeds]
+
+
+def point_prompts(model: Path, scenes: Sequence[Truth], device: torch.device) -> Table:
+    """IoU of each mask token at random points of `scenes`, and how far off its own prediction of that IoU is."""
+    sam, _ = load_sam(model)
+    sam.to(device)
+    store = in_memory(len(scenes))
+    for index, truth in enumerate(scenes):
+        store_image(store, index, truth)
+    generator = torch.Generator(device).manual_seed(0)
     found, predicted, background = [], [], []
     with torch.no_grad():
         for start in range(0, len(scenes), 8):
-            indices = np.arange(start, min(start + 8, len(scenes)))
-            batch = draw_batch(scenes, indices, PROMPTS, rng, augment=False)
+            raw = taken(store, np.arange(start, min(start + 8, len(scenes)))).to(device)
+            batch = prompted(raw, PROMPTS, generator, sam.pixel_mean, sam.pixel_std, augment=False)
             decoded = decode(sam, encode(sam, batch.images), batch.points)
-            found.append(losses(decoded, batch)[2])
+            found.append(losses(decoded, batch, Recipe.edge_weight)[2])
             predicted.append(decoded.iou[batch.hit])
             background.append(decoded.iou[~batch.hit])
     iou, claimed, nothing = torch.cat(found), torch.cat(predicted), torch.cat(background)
-    table = Table("token", "mIoU", "IoU > 0.5", "|predicted - actual|", "predicted on background")
+    table = Table("token", "mIoU", "IoU > 0.5", "|predicted - actual|", "predicted on ground", box=box.MARKDOWN)
     for token, role in enumerate(ROLES):
         error = (claimed[:, token] - iou[:, token]).abs().mean()
         shares = (iou[:, token].mean(), (iou[:, token] > 0.5).float().mean(), error, nothing[:, token].mean())
         table.add_row(role, *(f"{float(share):.3f}" for share in shares))
-    table.title = f"{len(iou)} points in objects, {len(nothing)} on the background, {len(scenes)} scenes"
+    table.title = f"{len(iou)} points in objects, {len(nothing)} on the ground, {len(scenes)} scenes"
     return table
 
 
-def proposals(url: str, seeds: range, iou_threshold: float | None) -> Table:
-    """Recall and best IoU of the proposals of both levels, by the service at `url`, for scenes of 256x256."""
-    best: dict[api.Level, list[float]] = {"object": [], "part": []}
-    counts: dict[api.Level, list[int]] = {"object": [], "part": []}
-    options = api.ProposalOptions(iou_threshold=iou_threshold)
-    request = api.ProposalsRequest(levels=("object", "part"), options=options).model_dump_json()
-    with httpx2.Client(base_url=url, timeout=120) as client:
-        for seed in seeds:
-            scene = render_scene(seed)
-            buffer = io.BytesIO()
-            Image.fromarray(scene.image).save(buffer, "PNG")
-            files = {"image": ("scene.png", buffer.getvalue(), "image/png")}
-            response = client.post("/v1/proposals", data={"options": request}, files=files).raise_for_status()
-            answer = api.ProposalsResponse.model_validate_json(response.content)
-            true: dict[api.Level, list[NDArray[np.bool_]]] = {
-                "object": [found.mask for found in scene.objects],
-                "part": [part.mask for found in scene.objects for part in found.parts],
-            }
-            for level, proposed in answer.levels.items():
-                masks = [proposal.mask.decode() for proposal in proposed]
-                counts[level].append(len(masks))
-                best[level] += [max((_iou(mask, m) for m in masks), default=0.0) for mask in true[level]]
-    table = Table("level", "true masks", "recall@0.5", "recall@0.75", "mean best IoU", "proposals a scene")
-    for level, values in best.items():
-        found = np.array(values)
-        shares = ((found >= 0.5).mean(), (found >= 0.75).mean(), found.mean())
-        table.add_row(level, str(len(found)), *(f"{share:.3f}" for share in shares), f"{np.mean(counts[level]):.1f}")
-    used = answer.options["object"]
-    table.title = f"{answer.model}, IoU threshold {used.iou_threshold}, {len(seeds)} scenes"
+@dataclass
+class Found:
+    """Of one level and threshold: for each true mask the IoU of the best proposal, and the other way round."""
+
+    of_true: list[float] = field(default_factory=list)
+    of_proposals: list[float] = field(default_factory=list)
+
+    def add(self, true: Sequence[NDArray[np.bool_]], proposed: Sequence[NDArray[np.bool_]]) -> None:
+        overlaps = np.array([[(a & b).sum() / (a | b).sum() for b in proposed] for a in true]).reshape(
+            len(true), len(proposed)
+        )
+        self.of_true += overlaps.max(axis=1, initial=0).tolist()
+        self.of_proposals += overlaps.max(axis=0, initial=0).tolist()
+
+    @property
+    def recall(self) -> float:
+        """Share of true masks that a proposal meets with an IoU of at least 0.5."""
+        return float((np.array(self.of_true) >= 0.5).mean())
+
+    @property
+    def precision(self) -> float:
+        """Share of proposals that meet a true mask so."""
+        return float((np.array(self.of_proposals) >= 0.5).mean()) if self.of_proposals else 0.0
+
+    @property
+    def score(self) -> float:
+        """F2: recall counts more, for what is missed is lost, and what is too much gets a description."""
+        return 5 * self.precision * self.recall / max(1e-9, 4 * self.precision + self.recall)
+
+    def row(self, scenes: int) -> tuple[str, ...]:
+        best = np.array(self.of_true)
+        interval = 1.96 * best.std() / np.sqrt(len(best))
+        return (
+            str(len(best)),
+            f"{self.recall:.3f}",
+            f"{(best >= 0.75).mean():.3f}",
+            f"{best.mean():.3f} ± {interval:.3f}",
+            f"{self.precision:.3f}",
+            f"{len(self.of_proposals) / scenes:.1f}",
+        )
+
+
+def proposals(
+    proposer: Proposer, scenes: Sequence[Truth], thresholds: Sequence[float | None]
+) -> dict[float | None, dict[Level, Found]]:
+    """How the proposals of both levels meet the truth under each threshold, in ascending order."""
+    found: dict[float | None, dict[Level, Found]] = {t: {level: Found() for level in LEVELS} for t in thresholds}
+    for number, truth in enumerate(track(scenes, "proposals", transient=True)):
+        objects = [one.mask for one in truth.scene.objects]
+        true = {"object": objects, "part": [part.mask for one in truth.scene.objects for part in one.parts]}
+        for threshold in thresholds:
+            request = api.ProposalsRequest(levels=LEVELS, options=api.ProposalOptions(iou_threshold=threshold))
+            (outcome,) = proposer([Taken(Job(truth.scene.image, str(number), request), lambda: False)])
+            if isinstance(outcome, Exception):
+                raise outcome
+            for level in LEVELS:
+                found[threshold][level].add(true[level], [p.mask.decode() for p in outcome.levels[level]])
+    return found
+
+
+def as_served(checkpoint: Checkpoint, device: torch.device) -> Proposer:
+    """The pipeline as the perception service runs it."""
+    kind = torch.bfloat16 if device.type == "cuda" else torch.float32
+    segmenter = Segmenter(checkpoint.sam, Encoder(checkpoint.sam, kind), Decoder(checkpoint.sam))
+    return Proposer(segmenter, checkpoint.iou_threshold, embedding_bytes=1 << 24, decoded_bytes=CACHE)
+
+
+def table_of(found: dict[float | None, dict[Level, Found]], scenes: int, title: str) -> Table:
+    head = (
+        "threshold",
+        "level",
+        "true masks",
+        "recall@0.5",
+        "recall@0.75",
+        "mean best IoU",
+        "precision@0.5",
+        "a scene",
+    )
+    table = Table(*head, box=box.MARKDOWN, title=title)
+    for threshold, levels in found.items():
+        for level, one in levels.items():
+            table.add_row("recommended" if threshold is None else f"{threshold:.2f}", level, *one.row(scenes))
     return table
-
-
-def _iou(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
-    return float((a & b).sum() / (a | b).sum())
-
-
-@contextmanager
-def service(model: Path) -> Iterator[str]:
-    """A perception service with the weights in `model`, for as long as the block runs."""
-    command = ["uvicorn", "--factory", "services.perception.app:create", "--port", str(PORT), "--no-access-log"]
-    environment = os.environ | {"PERCEPTION_CHECKPOINT": str(model), "PERCEPTION_LOG_LEVEL": "warning"}
-    with subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", *command], env=environment, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stderr is not None  # noqa: S101
-        said = ""
-        for line in process.stderr:
-            said += line
-            if "running on" in line:
-                break
-        else:
-            raise RuntimeError(f"the perception service did not start:\n{said}")
-        try:
-            yield f"http://127.0.0.1:{PORT}"
-        finally:
-            process.terminate()
 
 
 def main(
     model: Annotated[Path, typer.Option(help="Folder with weights and config.")] = Path("models/dtwin-mini-sam"),
     scenes: Annotated[int, typer.Option(help="How many.")] = 100,
     first_seed: Annotated[int, typer.Option(help="Seeds below 10,000 are held out.")] = 0,
-    perception: Annotated[str | None, typer.Option(help="URL of a service to ask; else one is started.")] = None,
-    iou_threshold: Annotated[float | None, typer.Option(help="Else the one that the model recommends.")] = None,
+    tune: Annotated[
+        bool, typer.Option(help="Try thresholds on the predicted IoU and write the best one into config.json.")
+    ] = False,
 ) -> None:
-    """Print point-prompt mIoU by role, then recall and best IoU of the proposals of the real pipeline."""
-    seeds, console = range(first_seed, first_seed + scenes), Console()
-    console.print(point_prompts(model, seeds))
-    if perception is not None:
-        console.print(proposals(perception, seeds, iou_threshold))
-    else:
-        with service(model) as url:
-            console.print(proposals(url, seeds, iou_threshold))
+    """Print point-prompt mIoU by role, then how the proposals of the real pipeline meet the truth."""
+    console, device = Console(width=130), best_device()
+    truths = held_out(range(first_seed, first_seed + scenes))
+    console.print(point_prompts(model, truths, device))
+    checkpoint = load_checkpoint(model, None, device)
+    thresholds: Sequence[float | None] = THRESHOLDS if tune else (None,)
+    found = proposals(as_served(checkpoint, device), truths, thresholds)
+    console.print(table_of(found, scenes, f"{checkpoint.name} on {device.type}, {scenes} scenes"))
+    if tune:
+        best = max(found, key=lambda threshold: sum(one.score for one in found[threshold].values()))
+        config = json.loads((model / "config.json").read_text())
+        (model / "config.json").write_text(json.dumps(config | {"iou_threshold": best}, indent=2) + "\n")
+        console.print(f"{model / 'config.json'} now recommends {best}")
 
 
 if __name__ == "__main__":

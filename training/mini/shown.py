@@ -1,4 +1,4 @@
-"""Masks of a scene as perception proposes them, and what each shows: to who asks for objects, and to who asks for parts."""
+"""Masks of a scene as perception proposes them, and what each shows to who asks for objects or for parts."""
 
 from dataclasses import dataclass
 
@@ -161,7 +161,7 @@ def _ground(rng: np.random.Generator, scene: Scene) -> Mask:
         ry, rx = min(height, width) * rng.uniform(0.04, 0.3, 2)
         wobble = 1 + 0.3 * np.sin(np.arctan2(y - at[0], x - at[1]) * rng.integers(1, 5) + rng.uniform(0, 6))
         mask = (((y - at[0]) / ry) ** 2 + ((x - at[1]) / rx) ** 2 <= wobble) & free
-    return mask if mask.sum() >= 40 else free
+    return np.asarray(mask if mask.sum() >= 40 else free, np.bool_)
 
 
 def _window(mask: Mask, margin: int) -> tuple[slice, slice]:

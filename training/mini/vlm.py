@@ -186,7 +186,7 @@ def say(step: int, rate: float, clock: Clock, stores: list[Store], means: list[f
     """One line: how far it is, and the means since the last one."""
     scenes = " + ".join(str(len(store.there())) for store in stores)
     print(
-        f"{100 * clock.progress:.0f} % {max(0.0, clock.seconds - clock.spent):.0f} s to go, "
+        f"{100 * clock.progress:.0f} % {clock.left:.0f} s to go, "
         f"step {step} ({rate:.1f} a second), {scenes} scenes, loss {means[0]:.4f} hints {means[1]:.3f}",
         flush=True,
     )

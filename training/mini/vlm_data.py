@@ -80,15 +80,15 @@ def draw(stores: Sequence[Store], sequences: Sequences, size: int, rng: np.rando
             query = _query(record, queries, rng)
             text = None if query is None else query["text"].decode()
             prompt = sequences.semantics(text, int(rng.integers(1, MOST_INDEX + 1)))
-            answer = _described(record.tobytes(), *_light(query, record))
+            said = _described(record.tobytes(), *_light(query, record))
             pictures += list(store.pictures[scene, view])
             records.append(record)
         else:
             query = queries[int(rng.integers(QUERIES))]
             prompt = sequences.granularity(query["text"].decode())
-            answer = answers.compact(answers.granularity(query))
+            said = answers.compact(answers.granularity(query))
             pictures.append(store.wholes[scene])
-        examples.append((prompt, (*sequences.texts(answer), sequences.end)))
+        examples.append((prompt, (*sequences.texts(said), sequences.end)))
     longest = max(len(prompt) + len(answer) for prompt, answer in examples)
     ids = np.full((size, longest), sequences.pad, np.int64)
     labels = np.full_like(ids, -100)

@@ -1,6 +1,7 @@
 """dtwin-mini-sam learns what it is meant to, from the data that it is meant to see."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,79 +10,101 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from services.perception.checkpoint import load_checkpoint
+from services.perception.encoder import Encoder
+from training.mini.rendering import FIRST_SEED, at_side, store_image
 from training.mini.sam import Recipe, losses, train
-from training.mini.sam_data import FIRST_SEED, SIDE, Batch, Scenes, draw_batch, label, prepare, render
+from training.mini.sam_data import GRID, Batch, Raw, prompted, taken
+from training.mini.sam_eval import Found
+from training.mini.sam_masks import prepared, proposer
 from training.mini.sam_model import CONFIG, Decoded, build_sam, decode, encode
+from training.mini.scene_store import SIDE, Contents, Store, create, in_memory
+from training.mini.shown import numbered
 from training.scenes import render_scene
 
-
-@pytest.fixture(scope="module")
-def scenes() -> Scenes:
-    return render(range(FIRST_SEED, FIRST_SEED + 16))  # every size once
+MEAN, DEVIATION = (torch.tensor(CONFIG[name]).view(3, 1, 1) for name in ("pixel_mean", "pixel_std"))
 
 
 @pytest.fixture(scope="module")
-def batch(scenes: Scenes) -> Batch:
-    return draw_batch(scenes, np.arange(16), 16, np.random.default_rng(0))
+def store() -> Store:
+    store = in_memory(4)
+    for index, size in enumerate(((256, 256), (384, 256), (256, 320), (512, 512))):
+        store_image(store, index, numbered(render_scene(FIRST_SEED + index, *size)))
+    return store
 
 
-def test_no_held_out_scene_is_trained_on(tmp_path: Path) -> None:
-    first = prepare(tmp_path, 1)
-    assert FIRST_SEED >= 10_000
-    assert np.array_equal(first.owners[0], render(range(FIRST_SEED, FIRST_SEED + 1)).owners[0])
+def batch_of(raw: Raw, *, augment: bool, seed: int = 0) -> Batch:
+    return prompted(raw, 32, torch.Generator().manual_seed(seed), MEAN, DEVIATION, augment=augment)
 
 
-def test_scenes_on_disk_are_rendered_once(tmp_path: Path) -> None:
-    prepare(tmp_path, 2)
-    written = (tmp_path / "images.npy").stat().st_mtime_ns
-    prepare(tmp_path, 2)
-    assert (tmp_path / "images.npy").stat().st_mtime_ns == written
-    assert len(prepare(tmp_path, 3)) == 3
+@pytest.fixture(scope="module")
+def batch(store: Store) -> Batch:
+    return batch_of(taken(store, np.arange(4)), augment=False)
 
 
-def test_labels_are_the_parts_of_the_scene() -> None:
-    scene = render_scene(FIRST_SEED)
-    owners, objects, _ = label(scene)
-    for i, found in enumerate(scene.objects, start=1):
-        assert np.array_equal(objects[owners] == i, found.mask)
-    assert len(np.unique(owners)) == 1 + sum(len(found.parts) for found in scene.objects)
+@pytest.fixture(scope="module")
+def augmented(store: Store) -> Batch:
+    return batch_of(taken(store, np.arange(4).repeat(2)), augment=True)
 
 
-def test_a_point_in_an_object_has_its_part_and_its_whole_as_targets(batch: Batch) -> None:
-    rows, columns = (batch.points // 4).long().unbind(-1)[::-1]
-    for b, p in zip(*torch.nonzero(batch.hit, as_tuple=True), strict=True):
-        assert batch.part[b, p, rows[b, p], columns[b, p]] > 0
-        assert (batch.part[b, p] <= batch.whole[b, p]).all()
+def test_images_are_prepared_as_the_service_does_it(batch: Batch) -> None:
+    image = render_scene(FIRST_SEED + 1, 384, 256).image
+    sam = build_sam(CONFIG)
+    served = Encoder(sam, torch.float32).preprocess([image])
+    assert torch.allclose(batch.images[1], served[0], atol=1e-4)
+    assert torch.allclose(prepared(sam, at_side(numbered(render_scene(FIRST_SEED + 1, 384, 256)))[0]), served)
 
 
-def test_some_points_lie_on_the_background_and_most_do_not(batch: Batch) -> None:
-    assert 0.6 < batch.hit.float().mean() < 0.9
+def test_masks_and_points_are_those_of_the_scene(store: Store, batch: Batch) -> None:
+    for b in range(4):
+        owners, objects = store.owners[b], store.objects[b]
+        for p in torch.nonzero(batch.hit[b]).ravel().tolist():
+            x, y = batch.points[b, p].round().int().tolist()
+            for wanted, true in (
+                (batch.part[b, p], owners == owners[y, x]),
+                (batch.whole[b, p], objects[owners] == objects[owners[y, x]]),
+            ):
+                shares = true.reshape(GRID, 4, GRID, 4).mean(axis=(1, 3))
+                assert np.allclose(wanted.numpy(), shares, atol=1e-5)
 
 
-def test_points_lie_inside_what_the_scene_fills(scenes: Scenes, batch: Batch) -> None:
-    height, width = torch.from_numpy(scenes.sizes).T
-    assert (batch.points[..., 0] < width[:, None]).all()
-    assert (batch.points[..., 1] < height[:, None]).all()
+def test_some_points_lie_on_the_ground_and_most_do_not(batch: Batch, augmented: Batch) -> None:
+    for each in (batch, augmented):
+        assert 0.55 < each.hit.float().mean() < 0.9
 
 
-def test_the_same_seed_draws_the_same_batch(scenes: Scenes) -> None:
-    one, other = (draw_batch(scenes, np.arange(4), 8, np.random.default_rng(7)) for _ in range(2))
-    assert torch.equal(one.images, other.images)
-    assert torch.equal(one.points, other.points)
+def test_points_lie_inside_what_the_scene_fills(store: Store, batch: Batch) -> None:
+    height, width = torch.from_numpy(store.sizes).T
+    assert (batch.points[batch.hit] >= 0).all()
+    assert ((batch.points[..., 0] < width[:, None]) | ~batch.hit).all()
+    assert ((batch.points[..., 1] < height[:, None]) | ~batch.hit).all()
+
+
+def test_augmented_masks_still_hold_their_points(augmented: Batch) -> None:
+    x, y = (augmented.points.round() // 4).long().clamp(max=GRID - 1).unbind(-1)
+    for b, p in torch.nonzero(augmented.hit).tolist():
+        assert augmented.part[b, p, y[b, p], x[b, p]] > 0
+        assert (augmented.part[b, p] <= augmented.whole[b, p] + 1e-5).all()
+
+
+def test_the_same_seed_draws_the_same_batch(store: Store) -> None:
+    one, again, other = (batch_of(taken(store, np.arange(2)), augment=True, seed=seed) for seed in (7, 7, 8))
+    assert torch.equal(one.images, again.images)
+    assert torch.equal(one.points, again.points)
+    assert not torch.equal(one.points, other.points)
 
 
 def test_the_training_decoder_gives_what_the_class_gives(batch: Batch) -> None:
     torch.manual_seed(0)
     sam = build_sam(CONFIG)
     with torch.no_grad():
-        embeddings = encode(sam, batch.images[:2])
-        decoded = decode(sam, embeddings, batch.points[:2])
-        for i in range(2):
-            sparse, dense = sam.prompt_encoder((batch.points[i][:, None], torch.ones(16, 1)), None, None)
-            place = sam.prompt_encoder.get_dense_pe()
-            logits, iou = sam.mask_decoder.predict_masks(embeddings[i : i + 1], place, sparse, dense)
-            assert torch.allclose(decoded.logits[i], logits, atol=1e-5)
-            assert torch.allclose(decoded.iou[i], iou, atol=1e-5)
+        embeddings = encode(sam, batch.images[:1])
+        decoded = decode(sam, embeddings, batch.points[:1])
+        sparse, dense = sam.prompt_encoder((batch.points[0][:, None], torch.ones(32, 1)), None, None)
+        place = sam.prompt_encoder.get_dense_pe()
+        logits, iou = sam.mask_decoder.predict_masks(embeddings, place, sparse, dense)
+        assert torch.allclose(decoded.logits[0], logits, atol=1e-5)
+        assert torch.allclose(decoded.iou[0], iou, atol=1e-5)
 
 
 def perfect(batch: Batch) -> Tensor:
@@ -90,8 +113,8 @@ def perfect(batch: Batch) -> Tensor:
 
 def test_perfect_masks_have_an_iou_of_one_and_the_least_loss(batch: Batch) -> None:
     claimed = batch.hit[..., None].expand(-1, -1, 4).float()
-    good, honest, iou = losses(Decoded(perfect(batch), claimed), batch)
-    bad, boastful, _ = losses(Decoded(-perfect(batch), claimed), batch)
+    good, honest, iou = losses(Decoded(perfect(batch), claimed), batch, 2.0)
+    bad, boastful, _ = losses(Decoded(-perfect(batch), claimed), batch, 2.0)
     visible = (batch.part[batch.hit] > 0.5).any(dim=(1, 2))  # a few parts are smaller than a low-resolution pixel
     assert visible.float().mean() > 0.9
     assert iou[visible].min() == 1
@@ -100,25 +123,42 @@ def test_perfect_masks_have_an_iou_of_one_and_the_least_loss(batch: Batch) -> No
     assert boastful > 0.5
 
 
-def test_a_mask_on_the_background_costs_nothing_and_a_claim_for_it_does(batch: Batch) -> None:
+def test_a_mask_on_the_ground_costs_nothing_and_a_claim_for_it_does(batch: Batch) -> None:
     masks = perfect(batch)
     claimed = batch.hit[..., None].expand(-1, -1, 4).float()
     masks_there = torch.where(batch.hit[:, :, None, None, None], masks, torch.full_like(masks, 9.0))
-    before, after = losses(Decoded(masks, claimed), batch), losses(Decoded(masks_there, claimed), batch)
+    before, after = (losses(Decoded(each, claimed), batch, 2.0) for each in (masks, masks_there))
     assert before[0] == after[0]
-    assert losses(Decoded(masks, torch.ones_like(claimed)), batch)[1] > 0.1
+    assert losses(Decoded(masks, torch.ones_like(claimed)), batch, 2.0)[1] > 0.1
 
 
-def test_training_resumes_where_it_stopped_and_exports_what_the_config_says(tmp_path: Path) -> None:
-    recipe = Recipe(minutes=0.02, scenes=4, batch=2, prompts=4)
-    train(recipe, tmp_path / "work", tmp_path / "out")
-    before = torch.load(tmp_path / "work" / "checkpoint.pt", weights_only=True)
-    longer = Recipe(minutes=before["spent"] / 60 + 0.02, scenes=4, batch=2, prompts=4)
-    train(longer, tmp_path / "work", tmp_path / "out")
-    after = torch.load(tmp_path / "work" / "checkpoint.pt", weights_only=True)
+def test_training_resumes_where_it_stopped_and_exports_what_the_service_loads(store: Store, tmp_path: Path) -> None:
+    scenes, work, out = tmp_path / "scenes", tmp_path / "work", tmp_path / "out"
+    filled = create(scenes, Contents(FIRST_SEED, 4))
+    for name in ("images", "owners", "objects", "classes", "sizes"):
+        getattr(filled, name)[:] = getattr(store, name)
+    filled.done[:] = True
+    recipe = Recipe(minutes=0.01, batch=1, prompts=4)
+    train(recipe, scenes, work, out, torch.device("cpu"))
+    before = torch.load(work / "checkpoint.pt", weights_only=True)
+    train(replace(recipe, minutes=before["spent"] / 60 + 0.01), scenes, work, out, torch.device("cpu"))
+    after = torch.load(work / "checkpoint.pt", weights_only=True)
     assert after["step"] > before["step"] > 0
-    config = json.loads((tmp_path / "out" / "config.json").read_text())
-    weights = load_file(tmp_path / "out" / "model.safetensors")
-    build_sam(config).load_state_dict(weights)
+    weights = load_file(out / "model.safetensors")
     assert {value.dtype for value in weights.values()} == {torch.float16}
-    assert config["image_encoder"]["img_size"] == SIDE
+    assert (out / "model.safetensors").stat().st_size < 16_000_000
+    assert load_checkpoint(out, None, torch.device("cpu")).sam.image_encoder.img_size == SIDE
+    config = json.loads((out / "config.json").read_text())
+    (out / "config.json").write_text(json.dumps(config | {"iou_threshold": 0.0}))
+    truth = numbered(render_scene(0, 320, 256))
+    masks = proposer(out)(np.random.default_rng(0), truth)
+    assert all(mask.shape == truth.owners.shape for mask in masks)
+
+
+def test_proposals_are_counted_both_ways() -> None:
+    left, right = np.zeros((2, 4, 4), np.bool_)
+    left[:, :2] = right[:, 2:] = True
+    found = Found()
+    found.add([left, right], [left])
+    found.add([left], [])
+    assert (found.recall, found.precision) == (1 / 3, 1.0)
