@@ -5,7 +5,7 @@ UV := $(if $(shell uv --version 2>/dev/null),uv,.uv/bin/uv)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format doctor weights check-vllm bench-quality bench-latency bench-perception bench-semantics bench-gateway bench-reasoner bench-eval bench-eval-run
+.PHONY: help setup run test lint format doctor weights check-vllm bench-quality bench-latency bench-perception bench-semantics bench-gateway bench-reasoner bench-eval bench-eval-run train-mini
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,13 @@ bench-eval: setup ## scoring 1,000 and 10,000 predictions at 640x480 on 2 cores:
 
 bench-eval-run: setup ## a run of an evaluation: requests in flight, and twenty kills (doubles)
 	@$(BIN)/python -m benchmarks.evaluation_run
+
+train-mini: setup ## the bundled SAM and VLM from nothing: hours on a CPU, minutes on a GPU; goes on where it was stopped
+	$(BIN)/python -m training.mini.render --out runs/scenes
+	$(BIN)/python -m training.mini.sam --scenes runs/scenes
+	$(BIN)/python -m training.mini.sam_eval --tune --first-seed 9000
+	$(BIN)/python -m training.mini.render --out runs/perceived --sam models/dtwin-mini-sam --scenes 5000 --first-seed 50000
+	$(BIN)/python -m training.mini.vlm --scenes runs/scenes --perceived runs/perceived
 
 # Nothing is synced again until the lock or the project file changes.
 .venv/.synced: pyproject.toml uv.lock | $(filter .uv/%,$(UV))

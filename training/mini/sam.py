@@ -186,7 +186,10 @@ def export(weights: dict[str, Tensor], output: Path, iou_threshold: float = IOU_
 
 
 def main(
-    minutes: Annotated[float, typer.Option(help="Training time; the learning rate falls to nearly 0 over it.")] = 240,
+    minutes: Annotated[
+        float | None,
+        typer.Option(help="The learning rate falls to nearly 0 over them; else 10 on a GPU, 240 on a CPU."),
+    ] = None,
     scenes: Annotated[Path, typer.Option(help="What `training.mini.render` fills.")] = Path("runs/scenes"),
     work: Annotated[Path, typer.Option(help="Where the checkpoint is, to resume from.")] = Path("runs/sam"),
     output: Annotated[Path, typer.Option(help="Where weights and config go.")] = Path("models/dtwin-mini-sam"),
@@ -198,8 +201,10 @@ def main(
     """Train dtwin-mini-sam on rendered scenes; run again with the same --work to resume."""
     device = best_device()
     set_up(device, threads)
-    size = batch or (48 if device.type == "cuda" else 6)
-    train(Recipe(minutes, seed, size, learning_rate=learning_rate), scenes, work, output, device)
+    on_gpu = device.type == "cuda"
+    time = minutes or (10 if on_gpu else 240)
+    size = batch or (48 if on_gpu else 6)
+    train(Recipe(time, seed, size, learning_rate=learning_rate), scenes, work, output, device)
 
 
 if __name__ == "__main__":

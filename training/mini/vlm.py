@@ -193,7 +193,9 @@ def say(step: int, rate: float, clock: Clock, stores: list[Store], means: list[f
 
 
 def main(
-    minutes: Annotated[float, typer.Option(help="Training time; the learning rate falls to nearly 0 over it.")] = 180,
+    minutes: Annotated[
+        float | None, typer.Option(help="The learning rate falls to nearly 0 over them; else 8 on a GPU, 180 on a CPU.")
+    ] = None,
     scenes: Annotated[Path, typer.Option(help="What `training.mini.render` fills.")] = Path("runs/scenes"),
     perceived: Annotated[
         Path | None,
@@ -209,8 +211,10 @@ def main(
     """Train dtwin-mini-vlm on rendered scenes; run again with the same --work to resume."""
     device = best_device()
     set_up(device, threads)
-    size = batch or (512 if device.type == "cuda" else 48)
-    train(Recipe(minutes, seed, size, learning_rate=learning_rate), scenes, perceived, work, output, device)
+    on_gpu = device.type == "cuda"
+    time = minutes or (8 if on_gpu else 180)
+    size = batch or (512 if on_gpu else 48)
+    train(Recipe(time, seed, size, learning_rate=learning_rate), scenes, perceived, work, output, device)
 
 
 if __name__ == "__main__":
