@@ -62,42 +62,56 @@ def lines(files: Sequence[Path]) -> Iterator[tuple[Path, int, SegDTSample | Line
     """
     seen: dict[str, str] = {}
     for path in files:
-        number = 0
-        try:
-            with path.open("rb") as file:
-                while line := file.readline(MAX_LINE_BYTES + 1):
-                    number += 1
-                    if len(line) > MAX_LINE_BYTES:
-                        yield (
-                            path,
-                            number,
-                            LineError(path, number, _TOO_LONG),
-                        )
-                        break
-                    for found in _line(line, seen, f"{path}:{number}"):
-                        told = found if isinstance(found, SegDTSample) else LineError(path, number, found)
-                        yield path, number, told
-        except OSError as error:
-            yield path, 0, LineError(path, 0, error.strerror or str(error))
-            continue
-        if number == 0:
-            yield path, 0, LineError(path, 0, "the file is empty")
+        for number, line in raw(path):
+            if isinstance(line, LineError):
+                yield path, number, line
+                continue
+            for found in _line(line, seen, f"{path}:{number}"):
+                told = found if isinstance(found, SegDTSample) else LineError(path, number, found)
+                yield path, number, told
+
+
+def raw(path: Path) -> Iterator[tuple[int, bytes | LineError]]:
+    """The lines of a file, unread, with their numbers, and what keeps it from being read, or from being read on."""
+    number = 0
+    try:
+        with path.open("rb") as file:
+            while line := file.readline(MAX_LINE_BYTES + 1):
+                number += 1
+                if len(line) > MAX_LINE_BYTES:
+                    yield number, LineError(path, number, _TOO_LONG)
+                    break
+                yield number, line
+    except OSError as error:
+        yield 0, LineError(path, 0, error.strerror or str(error))
+        return
+    if number == 0:
+        yield 0, LineError(path, 0, "the file is empty")
 
 
 def _line(line: bytes, seen: dict[str, str], where: str) -> Iterator[SegDTSample | str]:
-    sample, wrong = _parse(line)
+    sample, wrong = parse(line)
     if sample is not None:
-        first = seen.setdefault(sample.id, where)
-        if first != where:
-            wrong = [*wrong, f"id: {sample.id!r} is that of {first} too"]
+        wrong = [*wrong, *repeated(sample.id, seen, where)]
     if wrong:
-        more = [f"… and {len(wrong) - _OF_A_LINE:,} more in this line"] if len(wrong) > _OF_A_LINE else []
-        yield from (message[:_CHARACTERS] for message in wrong[:_OF_A_LINE] + more)
+        yield from shortened(wrong)
     elif sample is not None:
         yield sample
 
 
-def _parse(line: bytes) -> tuple[SegDTSample | None, list[str]]:
+def repeated(identity: str, seen: dict[str, str], where: str) -> list[str]:
+    """What is wrong with an id that another line has; notes it in `seen`, with the line, where none has."""
+    first = seen.setdefault(identity, where)
+    return [] if first == where else [f"id: {identity!r} is that of {first} too"]
+
+
+def shortened(wrong: Sequence[str]) -> list[str]:
+    """The errors of one line as they are told."""
+    more = [f"… and {len(wrong) - _OF_A_LINE:,} more in this line"] if len(wrong) > _OF_A_LINE else []
+    return [message[:_CHARACTERS] for message in [*wrong[:_OF_A_LINE], *more]]
+
+
+def parse(line: bytes) -> tuple[SegDTSample | None, list[str]]:
     """The sample, where the line has the right shape, and what is wrong."""
     if not line.strip():
         return None, ["the line is empty"]

@@ -73,11 +73,15 @@ class Config(Part):
     lora: Lora = Lora()
     weights: Weights = Weights()
     rendering: Rendering = "json"  # of the twin; what REASONER_RENDERING will be
+    other_rendering: Annotated[float, Field(ge=0, le=1)] = 0.0  # share of the samples that are rendered the other way
+    by_length: bool = False  # an update's samples are of like length: less padding, where samples are many
+    minutes: Annotated[float, Field(gt=0)] | None = None  # the run ends, its schedule with it, after so long
     date: str = "26 Jul 2024"  # that chat templates of Llama 3 write; what the engine is given too
     tokens: Annotated[int, Field(ge=16)] = 4096  # of a sample, prompt and answer; a longer one is rejected
     dtype: Literal["float32", "bfloat16"] = "bfloat16"  # of computing, and of weights that are not quantized
     nf4: bool = False  # linears of the base in 4 bits, double quantization
     recompute: bool = False  # activations of a layer are computed again in the backward pass
+    log_every: Annotated[int, Field(ge=1)] = 1  # updates between entries of the curve
     save_every: Annotated[int, Field(ge=1)] = 20  # updates between checkpoints
     machine: Machine = Machine()
     shape: Shape | None = None  # of the base that the configuration is made for: --plan and --dry-run need no weights

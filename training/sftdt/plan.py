@@ -7,7 +7,7 @@ Weights, LoRA, gradients, optimiser and saved activations are counted exactly (t
 from dataclasses import dataclass, fields
 
 from training.sftdt.config import Config, ConfigError, Shape
-from training.sftdt.loss import CHUNK
+from training.sftdt.loss import chunk_of
 
 BF16, FP32 = 2, 4  # bytes
 BLOCK, NESTED = 64, 256  # weights that share a constant in NF4; constants that share one in its second quantization
@@ -110,7 +110,7 @@ def plan(shape: Shape, config: Config, tokens: int) -> Plan:
         gradients=resident * -(-FP32 * trained * (2 if machine.devices > shards else 1) // shards),
         optimiser=resident * -(-2 * FP32 * trained // shards),
         activations=kept + outside,
-        logits=min(CHUNK, batch) * shape.vocab_size * LOGIT,
+        logits=min(chunk_of(shape.vocab_size), batch) * shape.vocab_size * LOGIT,
     )
 
 

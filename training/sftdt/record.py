@@ -3,6 +3,7 @@
 import hashlib
 import json
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
@@ -56,7 +57,7 @@ class Record(BaseModel):
             prompts=reasoning_digest(config.rendering),
             devices=devices,
             config=config,
-            versions={name: version(name) for name in PACKAGES},
+            versions={name: version(name) for name in PACKAGES if find_spec(name)},
         )
 
     def require_same(self, run: Path) -> bool:

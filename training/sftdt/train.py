@@ -7,24 +7,38 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
+from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import Sampler
 from transformers import AutoConfig, AutoTokenizer, Trainer, TrainingArguments, set_seed
 
 from dtwinseger.sftdt import TunedRecord
-from training.adapter import Adapter
-from training.segdt.reading import read
+from training.adapter import WEIGHTS, Adapter
 from training.sftdt.base import load
+from training.sftdt.clock import Clock
 from training.sftdt.config import Config
-from training.sftdt.data import Batches, Examples, Shuffled, collate, examples, require_tokenizer
+from training.sftdt.data import Batches, Examples, Shuffled, collate, require_tokenizer
 from training.sftdt.loss import score_tokens
 from training.sftdt.record import CARD, CURVE, Record, RunError
+from training.sftdt.tokens import read
 
 ADAPTER, CHECKPOINTS = "adapter", "checkpoints"
 
 
 class WeightedTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
-    """Loss of an update: Σ w·ce / Σ w over all its micro-batches on all devices."""
+    """Loss of an update: Σ w·ce / Σ w over all its micro-batches on all devices.
+
+    config: of the run, for what TrainingArguments have no word for.
+    """
+
+    def __init__(self, model: Any, args: TrainingArguments, config: Config, **given: Any) -> None:
+        super().__init__(model, args, **given)
+        self._by_length = config.by_length
+        self._clock = Clock(config.minutes, config.warmup) if config.minutes else None
+        if self._clock:
+            self.add_callback(self._clock)
 
     loss_is_scaled_for_ga = True  # by the sum of weights: not to be divided by the number of micro-batches too
 
@@ -49,7 +63,16 @@ class WeightedTrainer(Trainer):  # type: ignore[misc]  # transformers is not typ
 
     def _get_train_sampler(self, train_dataset: Batches | None = None) -> Sampler[int]:
         kept = train_dataset if train_dataset is not None else self.train_dataset
-        return Shuffled(len(kept), self.args.train_batch_size * self.args.world_size, self.args.seed)
+        batches = self.args.train_batch_size * self.args.world_size
+        lengths = np.array([len(kept[number].ids) for number in range(len(kept))]) if self._by_length else None
+        return Shuffled(len(kept), batches, self.args.seed, batches * self.args.gradient_accumulation_steps, lengths)
+
+    def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None) -> Any:
+        """That of TrainingArguments, or the clock's."""
+        if self._clock is None:
+            return super().create_scheduler(num_training_steps, optimizer)
+        self.lr_scheduler = LambdaLR(optimizer or self.optimizer, self._clock.factor)
+        return self.lr_scheduler
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """As Trainer does. Raises RunError where the loss is no number."""
@@ -89,13 +112,15 @@ def arguments(run: Path, config: Config) -> TrainingArguments:
         bf16=bf16,
         use_cpu=not torch.cuda.is_available(),
         activation_checkpointing=config.recompute and not machine.shard,
-        logging_steps=1,
+        logging_steps=config.log_every,
+        logging_first_step=True,
         logging_nan_inf_filter=False,  # a loss that is no number stops the run
         save_strategy="steps",
         save_steps=config.save_every,
         save_total_limit=2,
         remove_unused_columns=False,  # `weights` is no argument that Trainer knows
         dataloader_pin_memory=torch.cuda.is_available(),
+        dataloader_num_workers=2 if torch.cuda.is_available() else 0,
         ddp_find_unused_parameters=False,
         report_to="none",
         **sharded,
@@ -109,7 +134,7 @@ def prepare(base: Path, data: list[Path], config: Config) -> Examples:
     """
     tokenizer = AutoTokenizer.from_pretrained(base)
     require_tokenizer(tokenizer, AutoConfig.from_pretrained(base).vocab_size)
-    found = examples([sample for file in data for sample in read(file)], tokenizer, config)
+    found = read(data, base, tokenizer, config)
     if not found.kept:
         raise RunError(f"no sample is left to train on: {json.dumps(found.rejected)}")
     return found
@@ -133,7 +158,7 @@ def train(base: Path, data: list[Path], run: Path, config: Config) -> Path:
     set_seed(config.seed)
     model = load(base, config)
     score_tokens(model)
-    trainer = WeightedTrainer(model, args, train_dataset=Batches(found.kept), data_collator=collate)
+    trainer = WeightedTrainer(model, args, config, train_dataset=Batches(found.kept), data_collator=collate)
     if trainer.is_world_process_zero():
         run.mkdir(parents=True, exist_ok=True)
         record.write(run)
@@ -153,8 +178,14 @@ def last_checkpoint(run: Path) -> str | None:
 
 
 def finish(run: Path, record: Record, history: list[dict[str, Any]]) -> None:
-    """Check the adapter, write the run card, and put both where they belong. Raises AdapterError."""
+    """Check the adapter, write the run card, and put both where they belong. Raises AdapterError.
+
+    The factors, trained in float32, are stored in the precision of the base, in which they are served.
+    """
     folder = run / CHECKPOINTS / ADAPTER
+    precision = getattr(torch, record.config.dtype)
+    factors = {name: factor.to(precision) for name, factor in load_file(folder / WEIGHTS).items()}
+    save_file(factors, folder / WEIGHTS, {"format": "pt"})
     (folder / "training_args.bin").unlink()  # a pickle
     TunedRecord(base=record.base, base_weights=record.base_weights).write(folder)
     adapter = Adapter.load(folder)

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from dtwinseger.twin import Decision, Step, TwinRow
 from training.segdt.schema import SegDTImage, SegDTProvenance, SegDTSample
@@ -20,8 +20,9 @@ from training.sftdt.config import Config
 BUNDLED = Path("models/dtwin-mini-llm")
 
 
-def llama(folder: Path, vocabulary: int = 2683, seed: int = 0) -> Path:
-    """An untrained Llama with the bundled tokenizer."""
+def llama(folder: Path, vocabulary: int | None = None, seed: int = 0) -> Path:
+    """An untrained Llama with the bundled tokenizer, and as large a vocabulary unless told otherwise."""
+    vocabulary = vocabulary or len(AutoTokenizer.from_pretrained(BUNDLED))
     torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=vocabulary, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4

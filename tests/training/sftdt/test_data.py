@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from transformers import AutoTokenizer
 
@@ -10,11 +11,13 @@ from dtwinseger.prompts import reasoning
 from dtwinseger.twin import Decision, Step, render_answer
 from tests.training.sftdt.runs import BUNDLED, config, llama, sample, written
 from training.segdt.reading import SegDTError
+from training.sftdt import tokens
 from training.sftdt.config import Config, ConfigError
-from training.sftdt.data import Shuffled, TokenizerError, collate, example, examples, require_tokenizer
+from training.sftdt.data import Shuffled, TokenizerError, collate, example, rendering_of, require_tokenizer
 from training.sftdt.loss import IGNORED
 from training.sftdt.record import RunError
 from training.sftdt.spans import Weights, answer_weights
+from training.sftdt.tokens import read
 from training.sftdt.train import prepare
 
 TOKENIZER = AutoTokenizer.from_pretrained(BUNDLED)
@@ -66,25 +69,30 @@ def test_a_token_weighs_what_its_heaviest_character_does() -> None:
     assert pieces[-2] == ("]}", 4)
 
 
-def test_a_sample_that_is_too_long_is_rejected_and_counted_not_cut() -> None:
+def test_a_sample_that_is_too_long_is_rejected_and_counted_not_cut(tmp_path: Path) -> None:
     lengths = [len(example(sample(1, objects), TOKENIZER, config()).ids) for objects in (3, 9)]
-    found = examples([sample(1, 3), sample(1, 9)], TOKENIZER, config(tokens=lengths[0]))
+    file = tmp_path / "data.jsonl"
+    file.write_text(f"{sample(1, 3).line()}\n{sample(1, 9).model_copy(update={'id': 'long'}).line()}\n")
+    found = read([file], BUNDLED, TOKENIZER, config(tokens=lengths[0]))
     assert [len(one.ids) for one in found.kept] == lengths[:1]
     assert found.rejected == {f"it has more than {lengths[0]} tokens": 1}
 
 
-def test_a_control_token_in_an_answer_is_rejected() -> None:
+def test_a_control_token_in_an_answer_is_rejected(tmp_path: Path) -> None:
     one = sample(1)
     (step,) = one.path
     spoilt = one.model_copy(update={"path": (step.model_copy(update={"criterion": "<|end|>"}),)})
-    assert examples([spoilt], TOKENIZER, config()).rejected == {"its answer holds a control token of the model": 1}
+    (tmp_path / "data.jsonl").write_text(spoilt.line() + "\n")
+    assert read([tmp_path / "data.jsonl"], BUNDLED, TOKENIZER, config()).rejected == {
+        "its answer holds a control token of the model": 1
+    }
 
 
 def test_padding_weighs_nothing() -> None:
     short, long = (example(sample(1, objects), TOKENIZER, config()) for objects in (2, 6))
     batch = collate([short, long])
     assert batch["input_ids"].shape == batch["weights"].shape == (2, len(long.ids))
-    assert batch["weights"][0, len(short.ids) :].sum() == batch["attention_mask"][0, len(short.ids) :].sum() == 0
+    assert batch["weights"][0, len(short.ids) :].sum() == 0
     assert ((batch["labels"] == IGNORED) == (batch["weights"] == 0)).all()
 
 
@@ -95,6 +103,36 @@ def test_each_epoch_has_its_order_and_no_sample_twice() -> None:
     assert first[11:] == [11]  # the blank one
     order.set_epoch(1)
     assert list(order)[:11] != first[:11]
+
+
+def test_updates_by_length_hold_like_samples_and_lose_none() -> None:
+    lengths = np.arange(103) % 10
+    order = list(Shuffled(103, 4, seed=0, update=8, lengths=lengths))
+    assert sorted(order) == [*range(103), 103]
+    updates = [[lengths[number] for number in order[start : start + 8]] for start in range(0, 96, 8)]
+    assert all(max(update) - min(update) <= 1 for update in updates)
+    assert updates != sorted(updates)
+
+
+def test_a_share_of_the_samples_is_rendered_the_other_way() -> None:
+    mixed = config(other_rendering=0.2)
+    rows = [seed for seed in range(200) if rendering_of(str(seed), mixed) == "rows"]
+    assert 20 < len(rows) < 60
+    prompt = TOKENIZER.decode(example(sample(rows[0]), TOKENIZER, mixed).ids)
+    assert "\tarea_percent\t" in prompt
+
+
+def test_many_samples_are_read_by_several_processes_in_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = written(tmp_path / "data.jsonl", 30)
+    whole = read([file], BUNDLED, TOKENIZER, config())
+    monkeypatch.setattr(tokens, "FEW", 5)
+    monkeypatch.setattr(tokens, "UNIT", 4)
+    several = read([file], BUNDLED, TOKENIZER, config())
+    assert [list(one.ids) for one in several.kept] == [list(one.ids) for one in whole.kept]
+    with pytest.raises(SegDTError, match=f"id: '29' is that of {file}:30 too"):
+        read([file, written(tmp_path / "again.jsonl", 30)], BUNDLED, TOKENIZER, config())
 
 
 def test_the_date_in_a_template_is_the_configured_one() -> None:
@@ -138,7 +176,8 @@ def test_a_template_that_changes_the_answer_or_does_not_end_it_is_refused() -> N
 
 def test_the_tokenizer_of_a_larger_model_is_refused(tmp_path: Path) -> None:
     base = llama(tmp_path / "small", vocabulary=2000)
-    with pytest.raises(TokenizerError, match="the tokenizer has 2683 tokens, the model 2000: it is another model's"):
+    told = f"the tokenizer has {len(TOKENIZER)} tokens, the model 2000: it is another model's"
+    with pytest.raises(TokenizerError, match=told):
         prepare(base, [written(tmp_path / "data.jsonl", 1)], config())
 
 

@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import re
 import signal
 import socket
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 from torch.nn import functional as F
-from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, set_seed
+from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainerState, set_seed
 
 import training.sftdt.__main__ as command
 from dtwinseger.sftdt import TunedRecord
@@ -21,8 +22,9 @@ from tests.training.sftdt.runs import as_rank, config, factors, llama, losses, s
 from training.adapter import Adapter
 from training.merge import merge
 from training.sftdt.base import load
+from training.sftdt.clock import Clock
 from training.sftdt.config import Config
-from training.sftdt.data import Batches, collate, example, examples
+from training.sftdt.data import Batches, Examples, collate, example
 from training.sftdt.loss import score_tokens
 from training.sftdt.record import Record, RunError
 from training.sftdt.train import WeightedTrainer, arguments, prepare, train
@@ -71,7 +73,7 @@ def test_the_loss_is_the_weighted_mean_over_supervised_tokens(base: Path) -> Non
     batch = collate([example(sample(seed), tokenizer, config()) for seed in range(3)])
     model = load(base, config())
     with torch.no_grad():
-        logits = model(batch["input_ids"], attention_mask=batch["attention_mask"]).logits[:, :-1]
+        logits = model(batch["input_ids"]).logits[:, :-1]
         each = F.cross_entropy(logits.transpose(1, 2), batch["input_ids"][:, 1:], reduction="none")
         expected = (each * batch["weights"][:, 1:]).sum()
         score_tokens(model, chunk=7)  # many chunks, the last one short
@@ -81,6 +83,7 @@ def test_the_loss_is_the_weighted_mean_over_supervised_tokens(base: Path) -> Non
 def test_with_all_weights_one_it_is_the_stock_loss(base: Path, data: Path, tmp_path: Path) -> None:
     class Stock(Trainer):  # type: ignore[misc]
         _get_train_sampler = WeightedTrainer._get_train_sampler
+        _by_length = False
 
     even = config(weights=EVEN)
     train(base, [data], tmp_path / "ours", even)
@@ -177,9 +180,7 @@ def test_an_interrupted_run_goes_on_to_the_same_curve(
 
 def test_another_run_in_the_same_folder_is_refused(base: Path, data: Path, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
-    Record.of(base, [data], examples([], AutoTokenizer.from_pretrained(base), config()), config(seed=1), 1).write(
-        tmp_path / "run"
-    )
+    Record.of(base, [data], Examples((), {}), config(seed=1), 1).write(tmp_path / "run")
     with pytest.raises(RunError, match=r"holds another run: samples was 0, is 11; config was .*Name a new folder"):
         train(base, [data], tmp_path / "run", config())
 
@@ -238,3 +239,19 @@ def test_running_out_of_memory_says_what_helps(
 def test_the_defaults_are_the_papers_schedule() -> None:
     defaults = Config()
     assert (defaults.epochs, defaults.schedule, defaults.accumulation) == (5, "cosine", 8)
+
+
+def test_a_run_by_the_clock_ends_early_with_an_adapter(base: Path, data: Path, tmp_path: Path) -> None:
+    adapter = train(base, [data], tmp_path / "run", config(epochs=1000, minutes=0.005, by_length=True))
+    Adapter.load(adapter).require_servable()
+    updates = re.search(r"Updates: (\d+) of", (adapter / "README.md").read_text())
+    assert updates
+    assert int(updates[1]) < 2000
+
+
+def test_the_clocks_rate_follows_whichever_is_further() -> None:
+    clock = Clock(minutes=100, warmup=0.1)
+    clock.on_train_begin(None, TrainerState(max_steps=100), None)
+    assert [clock.factor(update) for update in (0, 5, 10, 55, 100)] == pytest.approx(
+        [0, 0.5 * 0.9938, 0.9755, 0.4218, 0], abs=1e-3
+    )
