@@ -1,55 +1,48 @@
-"""Trains dtwin-mini-llm: a small Llama that reads a twin and a query and writes the reasoning path and the indices.
+"""Trains the base of dtwin-mini-llm: a small Llama that reads a twin and a query and names the objects, without a path.
 
-python -m training.mini.llm --run /tmp/llm --steps 4000
+python -m training.mini.llm --run runs/llm --minutes 4.5            # on a GPU
+python -m training.mini.llm --run runs/llm --minutes 300 --workers 1    # on a CPU
 
-A batch packs several queries with each twin (training.mini.llm_data). The learning rate warms up, stays, and falls over
-the last third; what is exported is the moving average of the weights. `--run` holds the checkpoint that a later call
-goes on from.
+It is trained from nothing on direct answers (training.mini.llm_data), so that what SFTDT adds can be measured: the
+adapter is trained on it by `training.sftdt`. Workers draw twins and queries without end. The learning rate follows a
+cosine by the clock, not by steps; what is exported is the moving average of the weights. `--run` holds a checkpoint
+that is always whole: a later call goes on from it, with the minutes that are left.
 """
 
 import argparse
-import itertools
 import math
+import multiprocessing
 import os
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import nn
 from torch.nn import functional as F
-from transformers import AttentionInterface, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from torch.utils.data import DataLoader
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from training.mini.llm_data import FIRST_SEED, MOST, Packed, scene_things, stream
-from training.mini.llm_text import build
+from training.mini.llm_batch import Batch, Batches, states
+from training.mini.llm_text import TOKENS, build
 
-PROMPT_WEIGHT, PROMPT_STEPS = 0.05, 1000  # of predicting a token of the prompt, in the first steps; then 0
-TOKENS_A_BATCH = 2048
-CHUNK = 96  # packs that are sorted by length before they are batched
-VERDICT_WEIGHT = 4.0  # of keeping or dropping, where another token of the answer counts 1
-LEVELS = (3, 5, 8, MOST)  # at most so many objects, until this share of the answers' tokens is right
-LEARNED = 0.95
-WARMUP = 100
-RATE = 2e-3
-AVERAGE = 0.995
-UNSEEN = -1e4
+RATE, WARMUP = 2e-3, 0.02  # the highest learning rate; the share of the time that it takes to get there
+AVERAGE = 0.998
+SAVE_S = 30.0  # between two checkpoints
+LOG_STEPS = 50
+GPU_TOKENS, CPU_TOKENS = 49_152, 4096  # of a batch, padding included
 
 
 def new_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
-    """An untrained model of about 2.3 M parameters for the tokenizer."""
+    """An untrained model of about 5.4 M parameters for the tokenizer."""
     torch.manual_seed(seed)
     return LlamaForCausalLM(
         LlamaConfig(
             vocab_size=len(tokenizer),
-            hidden_size=192,
-            intermediate_size=512,
-            num_hidden_layers=4,
-            num_attention_heads=6,
-            max_position_embeddings=4096,
+            hidden_size=256,
+            intermediate_size=640,
+            num_hidden_layers=6,
+            num_attention_heads=8,
+            max_position_embeddings=TOKENS,
             tie_word_embeddings=True,
             bos_token_id=None,
             eos_token_id=tokenizer.eos_token_id,
@@ -59,187 +52,109 @@ def new_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM
     )
 
 
-@dataclass(frozen=True)
-class Batch:
-    """B twins of P tokens, each followed by K queries of L tokens, padded: T = P + K * L tokens a row.
-
-    ids, position, target [B, T] int64: target is the next token. weight [B, T] float32: what predicting it counts in
-    the loss. bias [B, 1, L, P + L] float32: 0 where a query's token sees the twin or its own query, else UNSEEN.
-    """
-
-    ids: torch.Tensor
-    position: torch.Tensor
-    target: torch.Tensor
-    weight: torch.Tensor
-    bias: torch.Tensor
-
-
-def collate(
-    batch: Sequence[Packed], pad: int, prompt_weight: float, silent: NDArray[np.bool_], verdict: NDArray[np.bool_]
-) -> Batch:
-    """silent: [V] bool, the tokens that follow from nothing; predicting them in a prompt counts nothing.
-
-    verdict: [V] bool, the tokens that keep or drop; they count VERDICT_WEIGHT.
-    """
-    count = max(len(packed.queries) for packed in batch)
-    twin = max(len(packed.twin) for packed in batch)
-    query = max(len(ids) for packed in batch for ids in packed.queries)
-    shape = (len(batch), twin + count * query)
-    ids, target, position = np.full(shape, pad), np.full(shape, pad), np.zeros(shape, np.int64)
-    weight = np.zeros(shape, np.float32)
-    bias = np.zeros((len(batch), query, twin + query), np.float32)
-    bias[:, :, twin:] = np.triu(np.full((query, query), UNSEEN, np.float32), 1)
-
-    def put(row: int, start: int, tokens: list[int], first: int, answer: int) -> None:
-        n = len(tokens)
-        ids[row, start : start + n] = tokens
-        position[row, start : start + n] = np.arange(first, first + n)
-        target[row, start : start + n - 1] = following = np.array(tokens[1:])
-        heard = np.where(silent[following], 0, prompt_weight)
-        told = np.where(verdict[following], VERDICT_WEIGHT, 1)
-        weight[row, start : start + n - 1] = np.where(np.arange(1, n) >= answer, told, heard)
-
-    for row, packed in enumerate(batch):
-        put(row, 0, packed.twin, 0, len(packed.twin))
-        bias[row, :, len(packed.twin) : twin] = UNSEEN
-        for number, (tokens, answer) in enumerate(zip(packed.queries, packed.answers, strict=True)):
-            put(row, twin + number * query, tokens, len(packed.twin), answer)
-    return Batch(*(torch.from_numpy(array) for array in (ids, position, target, weight, bias[:, None])))
-
-
-def packed_attention(
-    module: nn.Module,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: torch.Tensor,
-    scaling: float,
-    **_: Any,
-) -> tuple[torch.Tensor, None]:
-    """Attention of a Batch: twins among themselves, each query with its twin and itself. [B, H, T, D] each."""
-    b, h, t, d = query.shape
-    n = attention_mask.shape[-2]  # L
-    p = attention_mask.shape[-1] - n  # P
-    k = (t - p) // n  # K
-    twin = F.scaled_dot_product_attention(
-        query[:, :, :p], key[:, :, :p], value[:, :, :p], is_causal=True, scale=scaling
-    )
-
-    def seen(states: torch.Tensor) -> torch.Tensor:
-        """[B * H * K, P + L, D]: the twin's states and the query's own, for each query."""
-        shared = states[:, :, None, :p].expand(b, h, k, p, d)
-        return torch.cat([shared, states[:, :, p:].view(b, h, k, n, d)], dim=3).view(b * h * k, p + n, d)
-
-    asked = (query[:, :, p:] * scaling).reshape(b * h * k, n, d)
-    scores = torch.bmm(asked, seen(key).transpose(1, 2)).view(b, h * k, n, p + n) + attention_mask.to(query.dtype)
-    queries = torch.bmm(scores.softmax(-1).view(b * h * k, n, p + n), seen(value)).view(b, h, k * n, d)
-    return torch.cat([twin, queries], dim=2).transpose(1, 2), None
-
-
-AttentionInterface.register("packed", packed_attention)
-
-
-def loss_of(model: LlamaForCausalLM, batch: Batch) -> tuple[torch.Tensor, float]:
-    """Cross-entropy weighted by token, and the share of the answers' tokens that are right."""
-    hidden = model.model(batch.ids, position_ids=batch.position, attention_mask=batch.bias, use_cache=False)[0]
+def loss_of(model: LlamaForCausalLM, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cross-entropy weighted by token, and the share of the answers' tokens that are right; scalars."""
     chosen = batch.weight > 0
-    logits = model.lm_head(hidden[chosen]).float()  # [S, V]
-    target, weight = batch.target[chosen], batch.weight[chosen]
+    logits = model.lm_head(states(model, batch)[chosen]).float()  # [S, V]
+    following = batch.ids.long().roll(-1, dims=1)  # the next token, wherever it counts
+    target, weight, answer = following[chosen], batch.weight[chosen], batch.answer[chosen]
     losses = F.cross_entropy(logits, target, reduction="none")
-    answer = weight >= 1
-    right = (logits[answer].argmax(-1) == target[answer]).float().mean().item()
+    with torch.no_grad():
+        right = ((logits.argmax(-1) == target) & answer).sum() / answer.sum()
     return (losses * weight).sum() / weight.sum(), right
 
 
-def rate(step: int, steps: int) -> float:
-    """The learning rate's factor: up over WARMUP steps, 1, and down over the last third."""
-    return min(1.0, (step + 1) / WARMUP, max(0.01, 3 * (steps - step) / steps))
+def rate(share: float) -> float:
+    """The learning rate's factor, from 0 to 1, when this share of the time is over: up, then down a cosine."""
+    return min(1.0, share / WARMUP) * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
 
 
-def train(run: Path, out: Path, steps: int, scenes: int, seed: int, minutes: float) -> None:
-    """Train from the run's checkpoint, or from nothing, and export; stops early, with a checkpoint, after `minutes`."""
-    torch.set_num_threads(1)
-    tokenizer = build()
-    pool = [scene_things(scene) for scene in range(FIRST_SEED, FIRST_SEED + scenes)]
-    model = new_model(tokenizer, seed)
-    average = new_model(tokenizer, seed).requires_grad_(False)
-    words = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
-    silent = np.array([word.lstrip(",.").isdigit() for word in words])  # coordinates follow from nothing
-    verdict = np.array(['"keep":' in word for word in words])
-    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, betas=(0.9, 0.98), weight_decay=0.01)
-    step = seen = level = 0
-    checkpoint = run / "checkpoint.pt"
-    run.mkdir(parents=True, exist_ok=True)
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        step, seen, level = state["step"], state["seen"], state.get("level", 0)
-        model.load_state_dict(state["model"])
-        average.load_state_dict(state["average"])
-        if state["optimizer"]:
-            optimizer.load_state_dict(state["optimizer"])
-    count = sum(p.numel() for p in model.parameters())
-    print(f"{count} parameters, {len(tokenizer)} tokens, {len(pool)} scenes, step {step}", flush=True)
+class Run:
+    """A model in training: weights, their moving average, optimiser, and how far it is; its checkpoint in `folder`."""
 
-    def save() -> None:
-        fresh = checkpoint.with_suffix(".new")
-        torch.save(
-            {
-                "step": step, "seen": seen, "level": level,
-                "model": model.state_dict(), "average": average.state_dict(), "optimizer": optimizer.state_dict(),
-            },
-            fresh,
-        )  # fmt: skip
-        os.replace(fresh, checkpoint)
-        export(average, tokenizer, out)
+    def __init__(self, folder: Path, seed: int, device: torch.device) -> None:
+        self.tokenizer = build()
+        self.model = new_model(self.tokenizer, seed).to(device)
+        self.average = new_model(self.tokenizer, seed).to(device).requires_grad_(False)
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=RATE, betas=(0.9, 0.98), weight_decay=0.01, fused=True
+        )
+        self.step, self.seconds, self.tokens = 0, 0.0, 0
+        self._file = folder / "checkpoint.pt"
+        if self._file.exists():
+            state = torch.load(self._file, weights_only=True, map_location=device)
+            self.step, self.seconds, self.tokens = state["step"], state["seconds"], state["tokens"]
+            self.model.load_state_dict(state["model"])
+            self.average.load_state_dict(state["average"])
+            self.optimizer.load_state_dict(state["optimizer"])
 
-    started = saved = time.monotonic()
-    logged: list[tuple[float, float]] = []
-    while step < steps and time.monotonic() - started < 60 * minutes:
-        most = LEVELS[level]
-        samples = stream(tokenizer, pool, seed * 1_000_003 + step, most)
-        chunk = sorted(itertools.islice(samples, CHUNK), key=lambda packed: packed.padded)
-        batches = _batched(chunk)
-        order = torch.randperm(len(batches), generator=torch.Generator().manual_seed(step)).tolist()
-        for number in order:
-            batch = collate(
-                batches[number], tokenizer.pad_token_id, PROMPT_WEIGHT * (step < PROMPT_STEPS), silent, verdict
+    def save(self) -> None:
+        """Replace the checkpoint, at once or not at all."""
+        state = {"step": self.step, "seconds": self.seconds, "tokens": self.tokens}
+        parts = {name: getattr(self, name).state_dict() for name in ("model", "average", "optimizer")}
+        fresh = self._file.with_suffix(".new")
+        torch.save(state | parts, fresh)
+        os.replace(fresh, self._file)
+
+    def update(self, batch: Batch, factor: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """One step at this factor of the rate: the loss, and the share of the answers' tokens that are right."""
+        device = batch.ids.device
+        with torch.autocast(device.type, torch.bfloat16):
+            loss, right = loss_of(self.model, batch)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.param_groups[0]["lr"] = RATE * factor
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        keep = min(AVERAGE, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - keep)
+        self.step += 1
+        self.tokens += batch.ids.numel()
+        return loss.detach(), right
+
+
+def train(folder: Path, out: Path, minutes: float, seed: int, workers: int, tokens: int | None = None) -> None:
+    """Train from the run's checkpoint, or from nothing, until it has been trained for `minutes`, and export to `out`.
+
+    workers: processes that draw the data; 0 draws it here. tokens: of a batch; None is what the device can take.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    folder.mkdir(parents=True, exist_ok=True)
+    run = Run(folder, seed, device)
+    count = sum(p.numel() for p in run.model.parameters())
+    print(f"{count} parameters, {len(run.tokenizer)} tokens, on {device}, step {run.step}", flush=True)
+    share = multiprocessing.Value("d", min(1.0, run.seconds / (60 * minutes)))
+    data = Batches(
+        run.tokenizer, tokens or (GPU_TOKENS if device.type == "cuda" else CPU_TOKENS), seed + 1000 * run.step, share
+    )
+    ahead = 4 if workers else None
+    pinned = device.type == "cuda"
+    loader = DataLoader(data, batch_size=None, num_workers=workers, prefetch_factor=ahead, pin_memory=pinned)
+    batches: Iterator[Batch] = iter(loader)
+    batch = next(batches)
+    before, began, saved = run.seconds, time.monotonic(), time.monotonic()
+    first, logged = run.tokens, list[tuple[torch.Tensor, torch.Tensor]]()
+    while share.value < 1:
+        logged.append(run.update(batch.to(device), rate(share.value)))
+        now = time.monotonic()
+        run.seconds = before + now - began
+        share.value = min(1.0, run.seconds / (60 * minutes))
+        if run.step % LOG_STEPS == 0 or share.value == 1:
+            loss, right = (torch.stack(column).mean().item() for column in zip(*logged, strict=True))
+            print(
+                f"step {run.step} {share.value:.1%} loss {loss:.4f} tokens right {right:.4f} "
+                f"{(run.tokens - first) / (now - began):,.0f} tokens/s",
+                flush=True,
             )
-            with torch.autocast("cpu", torch.bfloat16):
-                loss, right = loss_of(model, batch)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.param_groups[0]["lr"] = RATE * rate(step, steps)
-            optimizer.step()
-            optimizer.zero_grad()
-            keep = min(AVERAGE, (1 + step) / (10 + step))
-            with torch.no_grad():
-                torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - keep)
-            step += 1
-            seen += sum(len(packed.queries) for packed in batches[number])
-            logged.append((loss.item(), right))
-            if step % 50 == 0:
-                mean_loss, mean_right = (sum(column) / len(logged) for column in zip(*logged, strict=True))
-                print(
-                    f"step {step} objects {most} queries {seen} loss {mean_loss:.4f} tokens right {mean_right:.4f} "
-                    f"{time.monotonic() - started:.0f} s",
-                    flush=True,
-                )
-                logged.clear()
-                level += mean_right > LEARNED and most < MOST
-        if time.monotonic() - saved > 180:
-            save()
-            saved = time.monotonic()
-    save()
-
-
-def _batched(chunk: Sequence[Packed]) -> list[list[Packed]]:
-    """Neighbors in length together, each batch with about TOKENS_A_BATCH tokens."""
-    batches: list[list[Packed]] = [[]]
-    for packed in chunk:
-        if batches[-1] and packed.padded * (len(batches[-1]) + 1) > TOKENS_A_BATCH:
-            batches.append([])
-        batches[-1].append(packed)
-    return batches
+            logged.clear()
+        if now - saved > SAVE_S:
+            run.save()
+            saved = now
+        batch = next(batches)
+    run.save()
+    export(run.average, run.tokenizer, out)
+    print(f"{out}: trained for {run.seconds / 60:.1f} minutes, {run.step} steps, {run.tokens:,} tokens", flush=True)
 
 
 def export(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path) -> None:
@@ -253,15 +168,12 @@ def export(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Pat
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True, help="directory of the checkpoint")
-    parser.add_argument("--out", type=Path, help="where to export (default: RUN/export)")
-    parser.add_argument("--steps", type=int, default=4000)
-    parser.add_argument("--scenes", type=int, default=1_200, help="scenes rendered for the pool of twins")
+    parser.add_argument("--out", type=Path, help="where to export (default: RUN/base)")
+    parser.add_argument("--minutes", type=float, default=4.5, help="of training in all, over all calls")
+    parser.add_argument("--workers", type=int, default=8, help="processes that draw the data")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--minutes", type=float, default=math.inf, help="stop with a checkpoint after so long")
     options = parser.parse_args()
-    train(
-        options.run, options.out or options.run / "export", options.steps, options.scenes, options.seed, options.minutes
-    )
+    train(options.run, options.out or options.run / "base", options.minutes, options.seed, options.workers)
 
 
 if __name__ == "__main__":

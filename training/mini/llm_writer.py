@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 
 from dtwinseger.prompts import Message
 
-BATCH = 32
+BATCH = 128 if torch.cuda.is_available() else 32
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,13 @@ class Prompt:
 
 
 class Writer:
-    """The model of a folder, in float32 as `transformers serve` runs it in the embedded profile."""
+    """The model of a folder, in float32 as the embedded profile serves it; on a GPU if there is one."""
 
     def __init__(self, folder: Path) -> None:
         self._tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
         self._model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._model.to(self._device)
         self._end: int = self._tokenizer.eos_token_id
 
     def tokens(self, text: str) -> int:
@@ -54,7 +56,7 @@ class Writer:
         """
         texts = [self.prompted(prompt) for prompt in prompts]
         order = sorted(range(len(texts)), key=lambda n: len(texts[n]))
-        dice = torch.Generator().manual_seed(seed)
+        dice = torch.Generator(self._device).manual_seed(seed)
         for start in range(0, len(order), BATCH):
             chosen = order[start : start + BATCH]
             written = self._batch([texts[n] for n in chosen], [prompts[n].most for n in chosen], temperature, dice)
@@ -66,7 +68,7 @@ class Writer:
     ) -> list[Written]:
         """A row that has ended leaves the batch."""
         inputs = self._tokenizer(list(texts), return_tensors="pt", padding=True, return_token_type_ids=False)
-        ids, mask = inputs["input_ids"], inputs["attention_mask"]  # [B, S]
+        ids, mask = (inputs[name].to(self._device) for name in ("input_ids", "attention_mask"))  # [B, S]
         position = (mask.cumsum(-1) - 1).clamp(min=0)
         cache = DynamicCache()
         said: list[list[tuple[int, float]]] = [[] for _ in texts]
@@ -88,7 +90,7 @@ class Writer:
                 if len(said[row]) < most[row]:
                     going.append(at)
             if len(going) < len(rows):
-                kept = torch.tensor(going, dtype=torch.long)
+                kept = torch.tensor(going, dtype=torch.long, device=self._device)
                 if going:
                     cache.batch_select_indices(kept)
                 following, mask, position = following[kept], mask[kept], position[kept]
