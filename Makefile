@@ -5,7 +5,7 @@ UV := $(if $(shell uv --version 2>/dev/null),uv,.uv/bin/uv)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format doctor weights check-vllm bench-quality bench-latency bench-perception bench-semantics bench-gateway bench-reasoner bench-eval bench-eval-run train-mini
+.PHONY: help setup run test lint format doctor weights check-vllm eval-scenes bench-latency bench-perception bench-semantics bench-gateway bench-reasoner bench-eval bench-eval-run train-mini
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,8 +37,8 @@ weights: setup ## download segment-anything's checkpoint into models/: MODEL=vit
 check-vllm: | $(filter .uv/%,$(UV)) ## docs/vllm.md through vLLM's own parser, without a GPU (downloads several GB)
 	$(UV) run --no-project --isolated --with vllm==0.33.0 --with pytest python -m pytest -W default tests/docs/test_vllm.py
 
-bench-quality: setup ## 100 held-out scenes through POST /segment: gIoU, cIoU, and each stage (starts its own stack)
-	@$(BIN)/python -m benchmarks.embedded_quality
+eval-scenes: setup ## 200 held-out scenes over HTTP: the pipeline, its ablation, where it loses (starts its own stack; ARGS=--help)
+	@$(BIN)/python -m benchmarks.scenes_quality $(ARGS)
 
 bench-latency: setup ## one request, cold and from the store: median and p95 (starts its own stack)
 	@$(BIN)/python -m benchmarks.embedded_latency

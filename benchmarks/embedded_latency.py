@@ -42,7 +42,7 @@ def main() -> None:
     stored: list[float] = []
     failed = 0
     stages: dict[str, list[float]] = {stage: [] for stage in STAGES}
-    with target(console, None, "") as where, Client(where.gateway) as client:
+    with target(console, None) as where, Client(where.gateway) as client:
         first, *rest = samples(asked.scenes + 1)
         # The engine loads its models when they are first asked for.
         started = time.perf_counter()

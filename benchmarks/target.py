@@ -13,6 +13,8 @@ from rich.console import Console
 from embedded.ports import free_ports
 from embedded.stack import Stack
 
+BEHIND = ("reasoner", "semantics", "engine")
+
 
 @dataclass(frozen=True)
 class Target:
@@ -20,13 +22,15 @@ class Target:
 
     gateway: str
     reasoner: str
+    semantics: str
+    engine: str
 
 
 @contextmanager
-def target(console: Console, gateway: str | None, reasoner: str) -> Iterator[Target]:
-    """`gateway` and `reasoner` where a gateway is named, else a stack that lives as long as the context."""
-    if gateway is not None:
-        yield Target(gateway, reasoner)
+def target(console: Console, running: Target | None) -> Iterator[Target]:
+    """What runs already, or for None a stack that lives as long as the context."""
+    if running is not None:
+        yield running
         return
     with tempfile.TemporaryDirectory() as folder:
         store = {"GATEWAY_STORE_URL": f"sqlite:///{folder}/twins.sqlite"}
@@ -36,7 +40,7 @@ def target(console: Console, gateway: str | None, reasoner: str) -> Iterator[Tar
         ):
             stack.wait(lambda name, state: status.update(f"{name}: {state}"))
             status.stop()
-            yield Target(stack.url, f"http://127.0.0.1:{stack.ports['reasoner']}")
+            yield Target(stack.url, *(f"http://127.0.0.1:{stack.ports[name]}" for name in BEHIND))
 
 
 def machine() -> str:
