@@ -13,13 +13,13 @@ from rich.console import Console
 from benchmarks.scenes_quality import tables
 from benchmarks.scenes_quality.ablation import FULL, OPTIONS, ablation
 from benchmarks.scenes_quality.answers import records
+from benchmarks.scenes_quality.base import base_services, bundled_base
 from benchmarks.scenes_quality.figures import Figures, Model
 from benchmarks.scenes_quality.oracles import oracles
 from benchmarks.scenes_quality.pipeline import pipeline, stages
 from benchmarks.scenes_quality.questions import Question, prepare
 from benchmarks.scenes_quality.reasoner import reasoner, served_modes
 from benchmarks.scenes_quality.services import Services
-from benchmarks.scripted import service
 from benchmarks.target import Target, machine, target
 from dtwinseger.client import Client
 from dtwinseger.evaluation.report.tables import Table, markdown
@@ -30,7 +30,6 @@ from dtwinseger.evaluation.runs.run import Plan, run
 from dtwinseger.evaluation.runs.runner import models
 
 FIRST_SEED = 3_000  # scenes that nobody looked at while the models were made
-BASE_LLM = Path("models/dtwin-mini-llm-base")  # dtwin-mini-llm before SFTDT
 TIMEOUT_S, PATIENCE_S = 300.0, 60.0
 
 app = typer.Typer(add_completion=False)
@@ -87,17 +86,16 @@ def main(
     engine_url: Annotated[str, typer.Option(help="The running reasoner's engine.")] = "http://127.0.0.1:8090",
     base_llm: Annotated[
         Path | None,
-        typer.Option(exists=True, help="The LLM before SFTDT, for zero-shot; unset: the bundled one, where it is."),
+        typer.Option(exists=True, help="The LLM before SFTDT, for zero-shot; unset: that of the bundled one."),
     ] = None,
 ) -> None:
     """How good are the running models on held-out scenes? Killed, the same command goes on."""
-    if base_llm is None and BASE_LLM.is_dir():
-        base_llm = BASE_LLM
     split = f"{first_seed}-{scenes}"
     running = Target(url, reasoner_url, semantics_url, engine_url) if url else None
     console = Console(stderr=True)
     with one_line_errors(), ExitStack() as stack:
         started = time.monotonic()
+        base_llm = base_llm or (bundled_base(out) if url is None else None)
         questions = prepare(out / "scenes", split, first_seed, scenes, concurrency)
         rendered_s = round(time.monotonic() - started, 1)
         where = stack.enter_context(target(console, running))
@@ -111,14 +109,8 @@ def main(
         )
         evaluation = Evaluation(figures, out, json or out / "figures.json")
         services = stack.enter_context(Services(where.semantics, where.reasoner))
-        base = stack.enter_context(_base(stack, where, base_llm)) if base_llm else None
+        base = stack.enter_context(base_services(where, base_llm)) if base_llm else None
         _evaluate(evaluation, plan, questions, services, base, out, ablation_scenes, oracle_scenes, console)
-
-
-def _base(stack: ExitStack, where: Target, folder: Path) -> Services:
-    """A reasoner of its own for the LLM before SFTDT, on the same engine."""
-    settings = {"REASONER_ENGINE_MODEL": str(folder), "REASONER_TUNED": "false"}
-    return Services(where.semantics, stack.enter_context(service("reasoner", f"{where.engine}/v1", **settings)))
 
 
 def _evaluate(
