@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from training.segdt.schema import SegDTSample, faults
 
-SAMPLES, IMAGES, DONE, BUILD = "segdt.jsonl", "images", "done.jsonl", "build.json"
+SAMPLES, IMAGES, MASKS, DONE, BUILD = "segdt.jsonl", "images", "masks", "done.jsonl", "build.json"
 
 
 class BuildError(Exception):
