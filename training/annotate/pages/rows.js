@@ -22,6 +22,7 @@ export class Rows {
   show(objects, said) {
     this.list.replaceChildren(...objects.map(({ row }) => element(row, said(row.index))));
     for (const { row } of objects) this.mark(row.index, said(row.index).keep);
+    this.list.scrollTop = 0;
     this.#reach(objects[0]?.row.index ?? null);
   }
 
