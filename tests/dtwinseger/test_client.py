@@ -186,7 +186,7 @@ def test_a_gateway_that_is_not_there_is_a_problem() -> None:
 
 
 def test_a_gateway_that_does_not_answer_in_time_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dtwinseger.client.GRACE_S", 0.0)
+    monkeypatch.setattr("dtwinseger.client.patience.GRACE_S", 0.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with Client(url, timeout=0.2) as client, pytest.raises(Problem) as raised:

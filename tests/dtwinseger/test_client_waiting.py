@@ -9,9 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from dtwinseger import client as client_module
 from dtwinseger.api import SeenObject, StageProgress
-from dtwinseger.client import AsyncClient, Client
+from dtwinseger.client import AsyncClient, Client, patience
 from dtwinseger.events import Progress
 from dtwinseger.problems import Problem
 from tests.dtwinseger.test_client import RESULT
@@ -108,7 +107,7 @@ FAILED = json.dumps(Problem("upstream_invalid", "no answer of use").details("r")
 def test_a_broken_stream_is_taken_up_after_the_last_event(
     breaking: Breaking, monkeypatch: pytest.MonkeyPatch, asynchronous: bool
 ) -> None:
-    monkeypatch.setattr(client_module, "AGAIN_S", 0.01)
+    monkeypatch.setattr(patience, "AGAIN_S", 0.01)
     breaking.streams = [
         b": ping\n\n" + STAGE + b'event: stage\ndata: {"sta\n',
         b": ping\n\n",
@@ -141,8 +140,8 @@ def test_a_build_that_fails_raises_its_problem(breaking: Breaking) -> None:
 def test_streams_that_never_bring_the_answer_end_with_the_deadline(
     breaking: Breaking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client_module, "AGAIN_S", 0.01)
-    monkeypatch.setattr(client_module, "GRACE_S", 0.0)
+    monkeypatch.setattr(patience, "AGAIN_S", 0.01)
+    monkeypatch.setattr(patience, "GRACE_S", 0.0)
     breaking.streams = [b""] * 1000
     with Client(breaking.url, timeout=0.3) as client, pytest.raises(Problem) as caught:
         client.segment(b"x", "the mug")

@@ -1,7 +1,8 @@
 """The folder that a build writes, and goes on with where it was interrupted.
 
-`segdt.jsonl` has the samples, `images/` their images, `build.json` what the build was asked for, and `done.jsonl` a
-record for each unit that is finished: an interrupted build goes on after the last of them.
+`segdt.jsonl` has the samples, `images/` their images, `masks/` the masks of drafted ones, `build.json` what the
+build was asked for, and `done.jsonl` a record for each unit that is finished: an interrupted build goes on after the
+last of them.
 """
 
 import json
@@ -14,9 +15,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from dtwinseger.twin import Mask
 from training.segdt.schema import SegDTSample, faults
 
-SAMPLES, IMAGES, DONE, BUILD = "segdt.jsonl", "images", "done.jsonl", "build.json"
+SAMPLES, IMAGES, MASKS, DONE, BUILD = "segdt.jsonl", "images", "masks", "done.jsonl", "build.json"
 
 
 class BuildError(Exception):
@@ -25,11 +27,15 @@ class BuildError(Exception):
 
 @dataclass(frozen=True)
 class Made:
-    """What one unit of work came to. `left_out` says why samples were not made, with how many each."""
+    """What one unit of work came to. `left_out` says why samples were not made, with how many each.
+
+    masks: sample id -> object index -> its mask, of samples that a person is to look at.
+    """
 
     samples: tuple[SegDTSample, ...] = ()
     images: Mapping[str, bytes] = field(default_factory=dict)  # file name -> bytes
     left_out: Mapping[str, int] = field(default_factory=dict)
+    masks: Mapping[str, Mapping[int, Mask]] = field(default_factory=dict)
 
 
 class _Done(BaseModel):
@@ -75,10 +81,11 @@ class Output:
             if wrong := faults(sample):
                 raise BuildError(f"{sample.id} breaks the rules of Seg-DT, which is a defect here: {'; '.join(wrong)}")
         for name, data in made.images.items():
-            target = self.folder / IMAGES / name
-            partial = target.with_name(f".{name}.part")
-            partial.write_bytes(data)
-            partial.replace(target)
+            _place(self.folder / IMAGES / name, data)
+        for identity, masks in made.masks.items():
+            (self.folder / MASKS).mkdir(exist_ok=True)
+            told = {index: mask.model_dump() for index, mask in masks.items()}
+            _place(self.folder / MASKS / f"{identity}.json", json.dumps(told).encode())
         data = "".join(f"{sample.line()}\n" for sample in made.samples).encode()
         _append(self.folder / SAMPLES, data)
         self._end += len(data)
@@ -134,6 +141,12 @@ def _finished(path: Path) -> list[_Done]:
     with path.open("ab") as file:
         file.truncate(len(whole) + 1 if whole else 0)
     return records
+
+
+def _place(path: Path, data: bytes) -> None:
+    partial = path.with_name(f".{path.name}.part")
+    partial.write_bytes(data)
+    partial.replace(path)
 
 
 def _append(path: Path, data: bytes) -> None:

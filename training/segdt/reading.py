@@ -41,11 +41,14 @@ class SegDTError(Exception):
         self.errors = tuple(errors)
 
 
-def read(path: Path) -> tuple[SegDTSample, ...]:
-    """The samples of a file, in its order. Raises SegDTError with everything that is wrong with it."""
+def read(path: Path, *, unwritten: bool = False) -> tuple[SegDTSample, ...]:
+    """The samples of a file, in its order. Raises SegDTError with everything that is wrong with it.
+
+    unwritten: a path may be [], for a person to write.
+    """
     samples: list[SegDTSample] = []
     errors: list[LineError] = []
-    for _, _, found in lines([path]):
+    for _, _, found in lines([path], unwritten=unwritten):
         if isinstance(found, SegDTSample):
             samples.append(found)
         else:
@@ -55,10 +58,11 @@ def read(path: Path) -> tuple[SegDTSample, ...]:
     return tuple(samples)
 
 
-def lines(files: Sequence[Path]) -> Iterator[tuple[Path, int, SegDTSample | LineError]]:
+def lines(files: Sequence[Path], *, unwritten: bool = False) -> Iterator[tuple[Path, int, SegDTSample | LineError]]:
     """Each line of `files` with its file and number: its sample, or one item for each thing that is wrong with it.
 
     Ids are unique over all files. A file without a line, or one that cannot be opened, is an error of its line 0.
+    unwritten: as in `read`.
     """
     seen: dict[str, str] = {}
     for path in files:
@@ -66,7 +70,7 @@ def lines(files: Sequence[Path]) -> Iterator[tuple[Path, int, SegDTSample | Line
             if isinstance(line, LineError):
                 yield path, number, line
                 continue
-            for found in _line(line, seen, f"{path}:{number}"):
+            for found in _line(line, seen, f"{path}:{number}", unwritten):
                 told = found if isinstance(found, SegDTSample) else LineError(path, number, found)
                 yield path, number, told
 
@@ -89,8 +93,8 @@ def raw(path: Path) -> Iterator[tuple[int, bytes | LineError]]:
         yield 0, LineError(path, 0, "the file is empty")
 
 
-def _line(line: bytes, seen: dict[str, str], where: str) -> Iterator[SegDTSample | str]:
-    sample, wrong = parse(line)
+def _line(line: bytes, seen: dict[str, str], where: str, unwritten: bool) -> Iterator[SegDTSample | str]:
+    sample, wrong = parse(line, unwritten=unwritten)
     if sample is not None:
         wrong = [*wrong, *repeated(sample.id, seen, where)]
     if wrong:
@@ -111,7 +115,7 @@ def shortened(wrong: Sequence[str]) -> list[str]:
     return [message[:_CHARACTERS] for message in [*wrong[:_OF_A_LINE], *more]]
 
 
-def parse(line: bytes) -> tuple[SegDTSample | None, list[str]]:
+def parse(line: bytes, *, unwritten: bool = False) -> tuple[SegDTSample | None, list[str]]:
     """The sample, where the line has the right shape, and what is wrong."""
     if not line.strip():
         return None, ["the line is empty"]
@@ -131,7 +135,7 @@ def parse(line: bytes) -> tuple[SegDTSample | None, list[str]]:
         sample = SegDTSample.model_validate_json(line, strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
         return None, missing + [f"{_where(item['loc'])}: {item['msg']}" for item in error.errors(include_url=False)]
-    return sample, [*missing, *faults(sample), *_rendering_faults(raw["dt0"], sample)]
+    return sample, [*missing, *faults(sample, unwritten=unwritten), *_rendering_faults(raw["dt0"], sample)]
 
 
 def _rendering_faults(dt0: list[Any], sample: SegDTSample) -> Iterator[str]:

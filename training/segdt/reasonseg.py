@@ -70,7 +70,8 @@ async def make(
         (path, targets),
         SegDTProvenance(annotator=drafter.annotator, split=split, generator=f"{GENERATOR}{kind}"),
     )
-    return Made((made,), {asked.image.name: data})
+    masks = {found.index: found.mask for found in objects}
+    return Made((made,), {asked.image.name: data}, masks={made.id: masks})
 
 
 def _targets(

@@ -62,12 +62,14 @@ class SegDTSample(TwinModel):
         return self.model_dump_json()
 
 
-def faults(sample: SegDTSample) -> list[str]:
+def faults(sample: SegDTSample, *, unwritten: bool = False) -> list[str]:
     """What the sample says that cannot be, in words that begin with the field; empty where nothing is wrong.
 
     The path obeys `dtwinseger.twin.violations`, relations and indices name objects of the twin, boxes lie in the image.
+    unwritten: a path may be [] too.
     """
-    return [*_twin_faults(sample), *(f"path: {fault}" for fault in _path_faults(sample))]
+    path = [] if unwritten and not sample.path else _path_faults(sample)
+    return [*_twin_faults(sample), *(f"path: {fault}" for fault in path)]
 
 
 def _twin_faults(sample: SegDTSample) -> Iterator[str]:

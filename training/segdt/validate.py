@@ -23,7 +23,7 @@ class Checked:
 def check(files: Sequence[Path], images: Path | None, most: int) -> Checked:
     """Check `files`, and with `images` the folder that holds their images; keep at most `most` errors."""
     found = Checked()
-    pictures = _Pictures(images) if images else None
+    pictures = Pictures(images) if images else None
     for path, at, item in lines(files):
         wrong = [item] if isinstance(item, LineError) else []
         if isinstance(item, SegDTSample):
@@ -36,7 +36,7 @@ def check(files: Sequence[Path], images: Path | None, most: int) -> Checked:
     return found
 
 
-class _Pictures:
+class Pictures:
     """The images of a folder, each read once."""
 
     def __init__(self, folder: Path) -> None:

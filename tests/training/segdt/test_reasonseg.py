@@ -13,6 +13,7 @@ from dtwinseger import api
 from dtwinseger.twin import Mask
 from tests.doubles.openai_server import Body, Fails, OpenAIServer, Reply, Says, openai_server
 from tests.training.segdt.seeing import Eyes, Seen, eyes
+from training.annotate.sight import masks_of
 from training.segdt import SegDTSample, read
 from training.segdt.commands import app
 from training.segdt.validate import check
@@ -125,6 +126,10 @@ def test_targets_are_the_objects_that_the_mask_shows(
     assert samples["reasonseg-both"].provenance.annotator == "draft:drafty"
     assert samples["reasonseg-both"].provenance.generator == "reasonseg:sentence"
     assert (tmp_path / "out/images/both.jpg").read_bytes() == both
+    shown = masks_of(samples["reasonseg-both"], tmp_path / "out/masks")  # a person sees outlines
+    assert {index: mask.bbox for index, mask in shown.items()} == {
+        row.index: row.bbox for row in samples["reasonseg-both"].dt0
+    }
     assert sorted(filter(None, sight.queries)) == ["what flies?", "what holds a drink?", "what is up there?"]
     assert len(engine.requests) == 2
     assert "2 calls" in done.output
