@@ -37,6 +37,16 @@ weights: setup ## download segment-anything's checkpoint into models/: MODEL=vit
 check-vllm: | $(filter .uv/%,$(UV)) ## docs/vllm.md through vLLM's own parser, without a GPU (downloads several GB)
 	$(UV) run --no-project --isolated --with vllm==0.33.0 --with pytest python -m pytest -W default tests/docs/test_vllm.py
 
+.PHONY: images test-images bench-images
+images: setup ## build every image (Docker): BASE_IMAGE=python:3.11-slim-bookworm, or none to have one made by debootstrap
+	@$(BIN)/python -m deploy.images
+
+test-images: images ## build them, bring the embedded profile up in containers and test both
+	TEST_IMAGES=1 $(BIN)/python -m pytest tests/deploy $(PYTEST)
+
+bench-images: setup ## after make images: sizes, time from `up` to the first answer, memory of each container
+	@$(BIN)/python -m benchmarks.images
+
 bench-quality: setup ## 100 held-out scenes through POST /segment: gIoU, cIoU, and each stage (starts its own stack)
 	@$(BIN)/python -m benchmarks.embedded_quality
 

@@ -34,7 +34,7 @@ def create() -> FastAPI:
         settings = read_settings(GatewaySettings)
         keyring = _keyring(settings)
         store = open_store(settings.store_url)
-        limiter = Limiter(settings.rate_limit, settings.store_url) if settings.rate_limit else None
+        limiter = _limiter(settings)
         require_usable(settings.store_url)
     urls: dict[Service, str] = {
         "perception": settings.perception_url,
@@ -103,3 +103,11 @@ def _keyring(settings: GatewaySettings) -> Keyring:
         return Keyring(settings.api_keys, settings.api_keys_file)
     except OSError as error:
         raise UnusableError(f"GATEWAY_API_KEYS_FILE: {error.filename} cannot be read ({error.strerror})") from error
+
+
+def _limiter(settings: GatewaySettings) -> Limiter | None:
+    """What counts requests, where they are limited. Raises UnusableError for a rate that is none."""
+    try:
+        return Limiter(settings.rate_limit, settings.store_url) if settings.rate_limit else None
+    except ValueError as error:
+        raise UnusableError(f"GATEWAY_RATE_LIMIT: {error}") from error
