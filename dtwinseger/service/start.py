@@ -19,9 +19,10 @@ class UnusableError(Exception):
 @contextmanager
 def starting(service: str, *known: type[Exception]) -> Iterator[None]:
     """Exit with `SERVICE cannot start: …` where the body raises UnusableError or one of `known`."""
+    expected: tuple[type[Exception], ...] = (UnusableError, *known)
     try:
         yield
-    except (UnusableError, *known) as error:
+    except expected as error:
         raise SystemExit(f"{service} cannot start: {error}") from None
 
 
