@@ -4,9 +4,10 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from PIL import Image, ImageChops
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -19,7 +20,7 @@ from dtwinseger.client import Client
 from embedded import example
 
 AT_ONCE = 4
-REQUESTS = 12  # with as many queries, so that the store answers none
+REQUESTS = 12  # on as many images, so that the store answers none
 PROJECT = "dtwinseger-bench"
 
 
@@ -57,9 +58,10 @@ def _size(target: str) -> tuple[str, str, str]:
 
 
 def _crowd(client: Client) -> None:
-    queries = [f"what would keep me dry, the time number {number}?" for number in range(REQUESTS)]
+    with Image.open(example.IMAGE) as scene:
+        images = [ImageChops.offset(scene, 16 * number) for number in range(1, REQUESTS + 1)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(lambda query: client.segment(example.IMAGE, query), queries))
+        list(pool.map(lambda image: client.segment(image, example.QUERY), images))
 
 
 def _most(stack: Containers, work: Callable[[], None]) -> tuple[Mapping[str, float], float]:
@@ -75,7 +77,7 @@ def _most(stack: Containers, work: Callable[[], None]) -> tuple[Mapping[str, flo
     return most, took
 
 
-def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> Table:
+def _table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table:
     table = Table(*columns, box=box.MARKDOWN)
     for row in rows:
         table.add_row(*row)

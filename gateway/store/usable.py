@@ -48,7 +48,7 @@ def _require_file(path: Path) -> None:
     remedy = "GATEWAY_STORE_URL must name a file on a volume that the gateway may write to"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(path.parent).free
+        _require_room(path)
         connection = sqlite3.connect(path, timeout=_PATIENCE_S)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -61,6 +61,10 @@ def _require_file(path: Path) -> None:
         if "locked" in str(error):  # another gateway is writing, so one can
             return
         raise UnusableError(f"the store {path} cannot be used ({error}); {remedy}") from error
+
+
+def _require_room(path: Path) -> None:
+    free = shutil.disk_usage(path.parent).free
     if free < ROOM:
         raise UnusableError(
             f"the volume of the store {path} is full: {free >> 20} MB are free, {ROOM >> 20} are needed; make room, or "

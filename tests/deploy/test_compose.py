@@ -1,6 +1,7 @@
 """docker-compose.yml: it hands every setting on, keeps every container to little, and both profiles are whole."""
 
 import re
+import shlex
 from typing import Any
 
 import pytest
@@ -71,3 +72,26 @@ def test_every_variable_is_explained_and_none_holds_a_secret() -> None:
     for name, otherwise in re.findall(r"(?<!\$)\$\{([A-Z_]+)(?::-([^}]*))?\}", TEXT):
         assert re.search(rf"^# {name}=", example, re.MULTILINE), f"{name} is not in .env.example"
         assert not otherwise or not re.search("PASSWORD|KEY|TOKEN", name) or name == "REASONER_TWIN_TOKENS"
+
+
+def test_vllm_is_started_as_its_page_says() -> None:
+    page = (ROOT / "docs" / "vllm.md").read_text()
+    (documented,) = re.findall(r"Two cards of 80 GB:\n\n```sh\nvllm serve (.*?)\n```", page, re.DOTALL)
+    command = re.sub(r"\$\{[A-Z_]+:-([^}]*)\}", r"\1", SERVICES["vllm"]["command"])
+    given, told = _options(command), _options(documented)
+    assert given.pop("--served-model-name") == documented.split()[0]
+    assert given.pop("--lora-modules")
+    assert told.pop("--lora-modules")
+    assert given == told
+
+
+def _options(command: str) -> dict[str, str]:
+    """Flag -> what stands behind it, up to the next one."""
+    options: dict[str, str] = {}
+    name = ""
+    for word in shlex.split(command.replace("\\\n", " ")):
+        if word.startswith("--"):
+            name, options[word] = word, ""
+        elif name:
+            options[name] = f"{options[name]} {word}".strip()
+    return options

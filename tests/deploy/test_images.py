@@ -161,7 +161,7 @@ def test_perception_without_its_volume_of_weights_says_so() -> None:
     ("volume", "words"),
     [
         ("/data:ro", "exit code 1: gateway cannot start: the store /data/twins.sqlite cannot be used"),
-        ("/data:size=1m,mode=1777", "exit code 1: gateway cannot start: the volume of the store .* is full: 1 MB"),
+        ("/data:size=1m,uid=10001", "exit code 1: gateway cannot start: the volume of the store .* is full: 1 MB"),
     ],
 )
 def test_the_gateway_on_a_volume_that_takes_nothing_says_so(volume: str, words: str) -> None:
