@@ -40,6 +40,16 @@ check-vllm: | $(filter .uv/%,$(UV)) ## docs/vllm.md through vLLM's own parser, w
 eval-scenes: setup ## 200 held-out scenes over HTTP: the pipeline, its ablation, where it loses (starts its own stack; ARGS=--help)
 	@$(BIN)/python -m benchmarks.scenes_quality $(ARGS)
 
+.PHONY: images test-images bench-images
+images: setup ## build every image (Docker): BASE_IMAGE=python:3.11-slim-bookworm, or none to have one made by debootstrap
+	@$(BIN)/python -m deploy.images
+
+test-images: images ## build them, bring the embedded profile up in containers and test both
+	TEST_IMAGES=1 $(BIN)/python -m pytest tests/deploy $(PYTEST)
+
+bench-images: setup ## after make images: sizes, time from `up` to the first answer, memory of each container
+	@$(BIN)/python -m benchmarks.images
+
 bench-latency: setup ## one request, cold and from the store: median and p95 (starts its own stack)
 	@$(BIN)/python -m benchmarks.embedded_latency
 

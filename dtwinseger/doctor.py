@@ -23,6 +23,7 @@ SERVICES = {
 ENGINES = {"semantics": "vlm", "reasoner": "llm"}
 ENGINE_URL = "http://127.0.0.1:8090/v1"
 START = "start everything with `make run`"
+LOGS = "one that stopped at its start says why in the last line of its log"
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def examine(url: str, environment: Mapping[str, str]) -> list[Finding]:
     with httpx2.Client(timeout=TIMEOUT_S) as http:
         seen = _needs(http, url)
         if isinstance(seen, str):
-            findings.append(Finding("gateway", False, f"{url} {seen}: {START}, or name its URL with --url"))
+            findings.append(Finding("gateway", False, f"{url} {seen}: {START}, or name its URL with --url; {LOGS}"))
         else:
             findings.append(Finding("gateway", True, url))
         for service, (variable, standard) in SERVICES.items():
@@ -72,7 +73,7 @@ def _service(
 ) -> Iterator[Finding]:
     needs = _needs(http, url)
     if isinstance(needs, str):
-        yield Finding(name, False, f"{url} {needs}: {START}, or set {variable} to where it runs")
+        yield Finding(name, False, f"{url} {needs}: {START}, or set {variable} to where it runs; {LOGS}")
         return
     yield Finding(name, True, url)
     for need, state in needs.items():

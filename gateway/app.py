@@ -12,6 +12,7 @@ from dtwinseger import __version__, api
 from dtwinseger.problems import Problem
 from dtwinseger.service.admission import Admission
 from dtwinseger.service.app import create_app
+from dtwinseger.service.start import UnusableError, read_settings, starting
 from gateway import pages, resources, segmenting
 from gateway.access import Access
 from gateway.cache import Cache
@@ -23,22 +24,26 @@ from gateway.runs import Runs
 from gateway.settings import GatewaySettings
 from gateway.signin import signin_routes
 from gateway.store import open_store
+from gateway.store.usable import require_usable
 from gateway.upstream import Service, Services
 
 
 def create() -> FastAPI:
-    """The app, configured from the environment."""
-    settings = GatewaySettings()
+    """The app, configured from the environment. Exits with one line where a setting or the store is unusable."""
+    with starting("gateway", ValueError):
+        settings = read_settings(GatewaySettings)
+        keyring = _keyring(settings)
+        store = open_store(settings.store_url)
+        limiter = _limiter(settings)
+        require_usable(settings.store_url)
     urls: dict[Service, str] = {
         "perception": settings.perception_url,
         "semantics": settings.semantics_url,
         "reasoner": settings.reasoner_url,
     }
-    store = open_store(settings.store_url)
     cache = Cache(store, settings.ttl_s)
     http = httpx2.AsyncClient(limits=httpx2.Limits(max_connections=None))
     services = Services(http, urls)
-    limiter = Limiter(settings.rate_limit, settings.store_url) if settings.rate_limit else None
     runs = Runs(services, Admission(settings.max_running, settings.max_queued))
 
     @asynccontextmanager
@@ -56,7 +61,6 @@ def create() -> FastAPI:
         error = cache.last_error
         return dict(zip(urls, states, strict=True)) | {"store": f"degraded: {error}" if error else "ok"}
 
-    keyring = Keyring(settings.api_keys, settings.api_keys_file)
     middleware = [Middleware(Access, service="gateway", keyring=keyring)]
     if limiter:
         middleware.append(Middleware(RateLimit, service="gateway", limiter=limiter))
@@ -91,3 +95,19 @@ def create() -> FastAPI:
         return Response(pages.static_file(name), media_type=pages.STATIC[name])
 
     return app
+
+
+def _keyring(settings: GatewaySettings) -> Keyring:
+    """The keys that are accepted. Raises UnusableError or ValueError."""
+    try:
+        return Keyring(settings.api_keys, settings.api_keys_file)
+    except OSError as error:
+        raise UnusableError(f"GATEWAY_API_KEYS_FILE: {error.filename} cannot be read ({error.strerror})") from error
+
+
+def _limiter(settings: GatewaySettings) -> Limiter | None:
+    """What counts requests, where they are limited. Raises UnusableError for a rate that is none."""
+    try:
+        return Limiter(settings.rate_limit, settings.store_url) if settings.rate_limit else None
+    except ValueError as error:
+        raise UnusableError(f"GATEWAY_RATE_LIMIT: {error}") from error

@@ -19,6 +19,7 @@ def configure_logs(level: str) -> None:
         _add_trace_id,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso"),
+        _say_what_to_change,
     ]
     structlog.configure(
         processors=[*shared, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
@@ -41,6 +42,13 @@ def configure_logs(level: str) -> None:
         library = logging.getLogger(name)
         library.propagate = library.propagate or bool(library.handlers)  # with neither it is switched off
         library.handlers.clear()
+
+
+def _say_what_to_change(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """uvicorn says that its port is taken, after which it ends."""
+    if (told := str(event["event"])).endswith("address already in use"):
+        event["event"] = f"{told}; end what listens there, or choose another port"
+    return event
 
 
 def _add_trace_id(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:

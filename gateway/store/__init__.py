@@ -48,9 +48,13 @@ def open_store(url: str) -> TwinStore:
     from gateway.store.redis import RedisStore
     from gateway.store.sqlite import SqliteStore
 
-    scheme, _, rest = url.partition("://")
-    if scheme == "sqlite" and rest.startswith("/") and rest != "/":
-        return PunctualStore(SqliteStore(rest[1:]), f"SQLite at {rest[1:]}")
-    if scheme in ("redis", "rediss", "unix"):
+    if path := sqlite_path(url):
+        return PunctualStore(SqliteStore(path), f"SQLite at {path}")
+    if url.startswith(("redis://", "rediss://", "unix://")):
         return PunctualStore(RedisStore(url), "Redis")
-    raise ValueError(f"unknown store {url!r}: use sqlite:///path/to/file or redis://host:port/db")
+    raise ValueError("GATEWAY_STORE_URL names no store: use sqlite:///path/to/file or redis://host:port/db")
+
+
+def sqlite_path(url: str) -> str | None:
+    """The file of a `sqlite:///path/to/file`; None for another URL."""
+    return url.removeprefix("sqlite:///") or None if url.startswith("sqlite:///") else None

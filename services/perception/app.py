@@ -19,7 +19,9 @@ from dtwinseger.problems import Problem, in_words
 from dtwinseger.service.admission import Admission
 from dtwinseger.service.app import create_app
 from dtwinseger.service.request import attend
+from dtwinseger.service.start import read_settings, starting
 from services.perception.batches import BUCKETS
+from services.perception.cards import chosen_device
 from services.perception.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from services.perception.decoder import Decoder
 from services.perception.device import Device
@@ -32,13 +34,11 @@ log = structlog.get_logger()
 
 
 def create() -> FastAPI:
-    """The app, configured from the environment. Exits with one line where the weights cannot be served."""
-    settings = PerceptionSettings()
-    where = torch.device(settings.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    try:
+    """The app, configured from the environment. Exits with one line where weights or device cannot be used."""
+    with starting("perception", CheckpointError):
+        settings = read_settings(PerceptionSettings)
+        where = chosen_device(settings.device)
         checkpoint = load_checkpoint(settings.checkpoint, settings.architecture, where)
-    except CheckpointError as error:
-        raise SystemExit(f"perception cannot start: {error}") from None
     admission = Admission(settings.max_running, settings.max_queued)
     device = Device(
         _proposer(checkpoint, settings),

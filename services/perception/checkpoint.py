@@ -18,6 +18,7 @@ from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncode
 from torch import Tensor, nn
 
 from services.perception.settings import Architecture
+from services.perception.weights import RELEASES
 
 SAM_IOU_THRESHOLD = 0.88  # what segment-anything's own mask generator recommends
 
@@ -70,7 +71,8 @@ def load_checkpoint(path: Path, architecture: Architecture | None, device: torch
     weights = path / "model.safetensors" if path.is_dir() else path
     if not weights.is_file():
         raise CheckpointError(
-            f"there is no checkpoint at {weights}; set PERCEPTION_CHECKPOINT to one, or get one: `make weights`"
+            f"there is no checkpoint at {weights}; mount the weights there, set PERCEPTION_CHECKPOINT to "
+            "where they are, or get some: `make weights`"
         )
     digest = hashlib.sha256()
     if architecture is None:
@@ -88,8 +90,20 @@ def load_checkpoint(path: Path, architecture: Architecture | None, device: torch
     with weights.open("rb") as file:
         while block := file.read(1 << 24):
             digest.update(block)
+    if architecture is not None:
+        _require_published(weights, architecture, digest.hexdigest())
     sam.requires_grad_(False)
     return Checkpoint(sam.float().eval().to(device), f"{name}-{digest.hexdigest()[:12]}", threshold)
+
+
+def _require_published(weights: Path, architecture: Architecture, sha256: str) -> None:
+    """Raise CheckpointError where a file that bears the published checkpoint's name is another."""
+    release = RELEASES[architecture]
+    if weights.name == release.file and sha256 != release.sha256:
+        raise CheckpointError(
+            f"{weights} is not the checkpoint of that name: its SHA-256 is {sha256}, not {release.sha256}; move it "
+            f"away and get it again: `make weights MODEL={architecture}`"
+        )
 
 
 def _config(weights: Path) -> tuple[SmallSam, bytes]:

@@ -11,6 +11,7 @@ from dtwinseger.service.admission import Admission
 from dtwinseger.service.app import create_app
 from dtwinseger.service.engine import Engine
 from dtwinseger.service.request import attend
+from dtwinseger.service.start import read_settings, starting
 from services.reasoner.calls import Asking, Calls, last_moment
 from services.reasoner.many import reason_many
 from services.reasoner.models import AdaptersError, Models
@@ -21,15 +22,13 @@ from services.reasoner.settings import ReasonerSettings
 
 
 def create() -> FastAPI:
-    """The app, configured from the environment."""
-    settings = ReasonerSettings()
-    engine = Engine(settings.engine, "llm")
-    reader = Reader(settings)
-    admission = Admission(settings.max_running, settings.max_queued)
-    try:
+    """The app, configured from the environment. Exits with one line where a setting is wrong."""
+    with starting("reasoner", AdaptersError):
+        settings = read_settings(ReasonerSettings)
+        engine = Engine(settings.engine, "llm")
+        reader = Reader(settings)
         models = Models(engine, settings)
-    except AdaptersError as error:
-        raise SystemExit(f"reasoner cannot start: {error}") from None
+    admission = Admission(settings.max_running, settings.max_queued)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

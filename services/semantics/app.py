@@ -19,6 +19,7 @@ from dtwinseger.service.admission import Admission
 from dtwinseger.service.app import create_app
 from dtwinseger.service.engine import Engine
 from dtwinseger.service.request import attend
+from dtwinseger.service.start import UnusableError, read_settings, starting
 from services.semantics.calls import Calls
 from services.semantics.describing import describe
 from services.semantics.granularity import granularity
@@ -33,10 +34,11 @@ T = TypeVar("T", bound=BaseModel)
 
 
 def create() -> FastAPI:
-    """The app, configured from the environment."""
-    settings = SemanticsSettings()
+    """The app, configured from the environment. Exits with one line where a setting is wrong."""
+    with starting("semantics"):
+        settings = read_settings(SemanticsSettings)
+        detector = _detector(settings)
     engine = Engine(settings.engine, "vlm")
-    detector = _detector(settings)
     admission = Admission(settings.max_running, settings.max_queued)
     # As many at once as there are cores, first come, first served: more would only keep the first calls waiting.
     drawing = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="drawing")
@@ -122,17 +124,17 @@ def _thresholds(settings: SemanticsSettings) -> dict[str, float]:
 
 
 def _detector(settings: SemanticsSettings) -> "Owlv2 | None":
-    """Loaded only where it is configured, for it brings torch. Exits with one line where it cannot be served."""
+    """Loaded only where it is configured, for it brings torch. Raises UnusableError where it cannot be served."""
     if not settings.owlv2_model:
         return None
     try:
         from services.semantics.owlv2 import Owlv2, Owlv2Error
     except ImportError as error:
-        raise SystemExit(f"semantics cannot start: OWLv2 needs the extra `owlv2`, {error.name} is missing") from None
+        raise UnusableError(f"OWLv2 needs the extra `owlv2`, {error.name} is missing") from error
     try:
         return Owlv2.load(settings.owlv2_model)
     except Owlv2Error as error:
-        raise SystemExit(f"semantics cannot start: {error}") from None
+        raise UnusableError(str(error)) from error
 
 
 def _parsed(contract: type[T], text: str) -> T:

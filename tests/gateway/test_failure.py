@@ -123,8 +123,8 @@ def test_services_that_are_down_are_named(monkeypatch: pytest.MonkeyPatch, store
 
 def test_a_store_that_is_down_costs_no_request_and_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     broken = tmp_path / "twins.sqlite"
-    broken.write_bytes(b"no database" * 1000)
     with gateway(Script(), monkeypatch, f"sqlite:///{broken}") as front:
+        broken.write_bytes(b"no database" * 1000)
         for _ in range(2):
             answer = front.segment()
             assert answer.status_code == 200
@@ -142,8 +142,8 @@ def test_who_was_answered_202_hears_the_result_though_the_store_is_down(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     broken = tmp_path / "twins.sqlite"
-    broken.write_bytes(b"no database" * 1000)
     with gateway(Script(), monkeypatch, f"sqlite:///{broken}") as front:
+        broken.write_bytes(b"no database" * 1000)
         address = front.segment(prefer="respond-async").headers["location"]
         until(lambda: front.http.get(address).status_code == 503)  # the build has ended, and nobody has its twin
         assert "event: result" in front.http.get(f"{address}/events").text

@@ -51,7 +51,7 @@ def test_without_keys_an_address_is_a_caller_and_its_headers_do_not_make_it_anot
 def test_a_rate_that_is_none_is_told_at_the_start(monkeypatch: pytest.MonkeyPatch, store_url: str) -> None:
     monkeypatch.setenv("GATEWAY_STORE_URL", store_url)
     monkeypatch.setenv("GATEWAY_RATE_LIMIT", "many")
-    with pytest.raises(ValueError, match="many"):
+    with pytest.raises(SystemExit, match=r"^gateway cannot start: GATEWAY_RATE_LIMIT: [^\n]*many[^\n]*$"):
         create()
 
 

@@ -208,7 +208,9 @@ def test_corrupt_values_are_misses_that_are_written_anew(
 def test_a_wrong_password_is_told_without_telling_it(monkeypatch: pytest.MonkeyPatch, short_rest: None) -> None:
     with redis_server(password="correct") as server:
         wrong = server.url.replace("correct", "guessed-by-us")
+        server.stop()  # a gateway that it refuses does not start
         with gateway(Script(), monkeypatch, wrong) as front:
+            server.start()
             answered_without_store(front, "one")
             degraded = front.http.get("/readyz").json()["needs"]["store"]
             assert "password" in degraded
