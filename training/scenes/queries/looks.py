@@ -69,6 +69,8 @@ def number(speaker: Speaker) -> Query | None:
         look = speaker.class_look(speaker.rng.choice(speaker.classes))
     elif speaker.rng.random() < 0.5:
         look = Look(kinds=look.kinds) if look.kinds else Look(color=look.color)
+    if not look.steps():  # of something without a description nothing can be said
+        return None
     found = speaker.fitting(look)
     if len(found) in NUMBERS:
         return speaker.query("number", speaker.counted(len(found), look.plural_phrase()), look.steps())
