@@ -1,0 +1,32 @@
+"""A release that is not what it says is held back."""
+
+import pytest
+
+from release.ready import ROOT, faults
+
+CHANGELOG = "# Changelog\n\n## [1.2.0] - 2027-01-02\n\n### Added\n\n- Shards\n\n## [1.1.0] - 2026-12-01\n"
+PROJECT = '[project]\nname = "x"\nversion = "1.2.0"\n'
+
+
+def test_a_release_that_is_told_and_committed_is_ready() -> None:
+    assert faults("1.2.0", CHANGELOG, PROJECT, "") == []
+
+
+@pytest.mark.parametrize(
+    ("version", "changed", "words"),
+    [
+        ("v1.2.0", "", "no version"),
+        ("1.3.0", "", "pyproject.toml says 1.2.0"),
+        ("1.3.0", "", "no section"),
+        ("1.1.0", "", "says nothing"),
+        ("1.2.0", " M Makefile\n", "not clean"),
+    ],
+)
+def test_what_is_missing_is_said(version: str, changed: str, words: str) -> None:
+    assert any(words in fault for fault in faults(version, CHANGELOG, PROJECT, changed))
+
+
+def test_this_versions_section_is_in_the_changelog() -> None:
+    version = "0.1.0"
+    found = faults(version, (ROOT / "CHANGELOG.md").read_text(), f'[project]\nversion = "{version}"', "")
+    assert found == []
