@@ -84,14 +84,19 @@ train-mini: setup ## the bundled SAM and VLM from nothing: hours on a CPU, minut
 	$(BIN)/python -m training.mini.vlm --scenes runs/scenes --perceived runs/perceived
 
 # What is checked beside the tests, and releases.
-.PHONY: audit audit-code audit-licenses audit-vulnerabilities sbom release
+.PHONY: lint-k8s audit audit-code audit-licenses audit-vulnerabilities sbom release
+
+lint-k8s: | $(filter .uv/%,$(UV)) ## k8s/: every overlay rendered, held to Kubernetes' schemas, and scanned for unsafe settings
+	@rm -rf .run/k8s
+	@$(UV) run --no-project --isolated --quiet --with kubernetes-validate==1.37.0 --with pyyaml python -m ops.lint .run/k8s
+	@$(UVX) --quiet checkov@3.3.30 --directory .run/k8s --framework kubernetes --config-file k8s/.checkov.yaml
 
 audit: setup ## bandit, the licenses of what is locked, and its known vulnerabilities; all three, though one fails
 	@$(MAKE) --keep-going --no-print-directory audit-code audit-licenses audit-vulnerabilities
 
 audit-code: setup
 	@echo "bandit:"
-	@$(UVX) bandit@1.9.4 --quiet --configfile pyproject.toml --recursive dtwinseger gateway services training embedded benchmarks release
+	@$(UVX) bandit@1.9.4 --quiet --configfile pyproject.toml --recursive dtwinseger gateway services training embedded benchmarks ops
 
 audit-licenses: setup
 	@$(UVX) pip-licenses@5.5.5 --python $(BIN)/python --order license --format markdown
@@ -111,7 +116,7 @@ sbom: setup ## a CycloneDX bill of materials for each deployable and the client,
 	@ls dist/sbom
 
 release: setup ## VERSION=1.2.3: check that this commit is that release, then wheel, source, bills of material and hashes in dist/
-	@$(BIN)/python -m release.ready $(or $(VERSION),$(error make release needs VERSION=1.2.3))
+	@$(BIN)/python -m ops.ready $(or $(VERSION),$(error make release needs VERSION=1.2.3))
 	@rm -rf dist
 	$(UV) build --quiet
 	@$(MAKE) --no-print-directory sbom

@@ -1,4 +1,4 @@
-"""Is this commit what a release says it is? Run: `python -m release.ready VERSION`."""
+"""Is this commit what a release says it is? Run: `python -m ops.ready VERSION`."""
 
 import re
 import subprocess
@@ -10,12 +10,15 @@ import typer
 
 ROOT = Path(__file__).parents[1]
 VERSION = re.compile(r"\d+\.\d+\.\d+")
+IMAGE = re.compile(r"dtwinseger-[\w-]+(?:, newTag: |:)([\w.]+)")
+IMAGES = ("k8s/components/images/kustomization.yaml", "k8s/eval/job.yaml", "k8s/eval/merge.yaml")
 
 
-def faults(version: str, changelog: str, project: str, changed: str) -> list[str]:
+def faults(version: str, changelog: str, project: str, manifests: str, changed: str) -> list[str]:
     """What keeps a release back, each in words that tell what to do.
 
-    changelog, project: the text of CHANGELOG.md and pyproject.toml. changed: what `git status --porcelain` prints.
+    changelog, project, manifests: the text of CHANGELOG.md, pyproject.toml and what names our images for Kubernetes.
+    changed: what `git status --porcelain` prints.
     """
     found = []
     if not VERSION.fullmatch(version):
@@ -28,6 +31,8 @@ def faults(version: str, changelog: str, project: str, changed: str) -> list[str
         found.append(f"CHANGELOG.md has no section: ## [{version}] - YYYY-MM-DD")
     elif not section[1].strip():
         found.append(f"CHANGELOG.md says nothing of {version}")
+    if stale := sorted(set(IMAGE.findall(manifests)) - {version}):
+        found.append(f"k8s/ names images of {', '.join(stale)}: set components/images and eval/ to {version}")
     if changed.strip():
         found.append(f"the tree is not clean: commit or remove\n{changed.rstrip()}")
     return found
@@ -42,8 +47,9 @@ def main(version: Annotated[str, typer.Argument(help="As in pyproject.toml: 1.2.
         capture_output=True,
         text=True,
     ).stdout
-    texts = [(ROOT / name).read_text() for name in ("CHANGELOG.md", "pyproject.toml")]
-    found = faults(version, texts[0], texts[1], changed)
+    changelog, project = ((ROOT / name).read_text() for name in ("CHANGELOG.md", "pyproject.toml"))
+    manifests = "".join((ROOT / name).read_text() for name in IMAGES)
+    found = faults(version, changelog, project, manifests, changed)
     for fault in found:
         typer.echo(f"error: {fault}", err=True)
     if found:
