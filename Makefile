@@ -84,12 +84,15 @@ train-mini: setup ## the bundled SAM and VLM from nothing: hours on a CPU, minut
 	$(BIN)/python -m training.mini.vlm --scenes runs/scenes --perceived runs/perceived
 
 # What is checked beside the tests, and releases.
-.PHONY: lint-k8s rules audit audit-code audit-licenses audit-vulnerabilities sbom release
+.PHONY: bench-rolling lint-k8s rules audit audit-code audit-licenses audit-vulnerabilities sbom release
 
 lint-k8s: | $(filter .uv/%,$(UV)) ## k8s/: every overlay rendered, held to Kubernetes' schemas, and scanned for unsafe settings
 	@rm -rf .run/k8s
 	@$(UV) run --no-project --isolated --quiet --with kubernetes-validate==1.37.0 --with pyyaml python -m ops.lint .run/k8s
 	@$(UVX) --quiet checkov@3.3.30 --directory .run/k8s --framework kubernetes --config-file k8s/.checkov.yaml
+
+bench-rolling: setup ## two gateways and two perceptions behind nginx, each restarted five times under load: is a request lost? (doubles of engines)
+	@$(BIN)/python -m benchmarks.rolling
 
 rules: setup ## the alert rules as a file for a Prometheus without its operator
 	@$(BIN)/python -m ops.monitoring

@@ -21,7 +21,7 @@ SCENE = Path("embedded/example/scene.png")
 FEW_POINTS = '{"proposals": {"points_per_side": 6}}'
 
 
-def _answers(body: Body) -> str:
+def answers(body: Body) -> str:
     """Granularity, descriptions and a path that keeps object 1, by what is asked."""
     asked = str(body["messages"][1])
     if indices := re.findall(r'"index": ?(\d+)', asked):
@@ -35,7 +35,7 @@ def _answers(body: Body) -> str:
 def whole_stack(monkeypatch: pytest.MonkeyPatch, store_url: str) -> Iterator[tuple[httpx2.Client, OpenAIServer]]:
     """A client of the gateway, and the engine; settings of a test's own come from the environment, as always."""
     with ExitStack() as running:
-        engine = running.enter_context(openai_server(Says(_answers)))
+        engine = running.enter_context(openai_server(Says(answers)))
         for role in ("SEMANTICS", "REASONER"):
             monkeypatch.setenv(f"{role}_ENGINE_URL", engine.url)
             monkeypatch.setenv(f"{role}_ENGINE_MODEL", "scripted")
