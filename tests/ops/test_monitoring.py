@@ -81,7 +81,7 @@ def test_every_expression_speaks_of_metrics_and_labels_that_are_served() -> None
 
 
 def test_the_table_of_the_docs_has_every_metric() -> None:
-    told = set(re.findall(r"^\| `([a-z_]+)` \|", OPERATIONS, re.MULTILINE))
+    told = set(re.findall(r"^\| `([a-z_]+)` \| (?:counter|gauge|histogram) ", OPERATIONS, re.MULTILINE))
     assert told == {re.sub(r"_(bucket|count|sum)$", "", name) for name in exported()}
 
 
