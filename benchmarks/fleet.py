@@ -53,7 +53,7 @@ class Instance:
     def wait(self) -> None:
         """Return once it is ready. Raises FleetError where it ends instead, or takes too long."""
         ends_at = time.monotonic() + STARTS_WITHIN_S
-        while not _answers(f"http://127.0.0.1:{self.port}/readyz"):
+        while not _answers(f"{self.url}/readyz"):
             if self.process is None or self.process.exitcode is not None or time.monotonic() > ends_at:
                 raise FleetError(f"{self.name} did not start:\n{self.log.read_text()[-2000:]}")
             time.sleep(POLL_S)
@@ -74,6 +74,10 @@ class Instance:
         if self.process is not None:
             self.process.kill()
             self.process.join()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     @property
     def log(self) -> Path:

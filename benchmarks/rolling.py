@@ -6,16 +6,17 @@ Two gateways and two perceptions behind nginx, real; semantics and reasoner real
 
 import asyncio
 import io
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 import httpx2
 import numpy as np
-import pytest
 import typer
 from PIL import Image
 from pydantic import ValidationError
@@ -23,10 +24,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.fleet import Fleet, fleet
+from benchmarks.fleet import Fleet, Instance, fleet, preload
 from benchmarks.target import machine
 from dtwinseger.api import SegmentResult
 from dtwinseger.problems import Problem
+from tests.doubles.answers import answers
+from tests.doubles.openai_server import Says, openai_server
 
 SIDE = 96  # pixels
 OPTIONS = '{"proposals": {"points_per_side": 6}}'
@@ -138,22 +141,22 @@ def row(name: str, times: int, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
 
 @contextmanager
 def whole_fleet() -> Iterator[Fleet]:
-    """With real perceptions, semantics and reasoner."""
-    from services.reasoner.app import create as reasoner
-    from services.semantics.app import create as semantics
-    from tests.doubles.openai_server import Says, openai_server
-    from tests.doubles.serving import serving
-    from tests.doubles.stack import answers
-
+    """With real perceptions, semantics and reasoner, each in a process of its own."""
+    apps = {service: f"services.{service}.app:create" for service in ("perception", "semantics", "reasoner")}
+    preload("gateway.app", "gateway.store.redis", *(app.partition(":")[0] for app in apps.values()))
     with ExitStack() as running:
+        folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
         engine = running.enter_context(openai_server(Says(answers)))
-        environment = running.enter_context(pytest.MonkeyPatch.context())
-        for role in ("SEMANTICS", "REASONER"):
-            environment.setenv(f"{role}_ENGINE_URL", engine.url)
-            environment.setenv(f"{role}_ENGINE_MODEL", "scripted")
-            environment.setenv(f"{role}_LOG_LEVEL", "warning")
-        urls = [running.enter_context(serving(create())) for create in (semantics, reasoner)]
-        yield running.enter_context(fleet("services.perception.app:create", *urls))
+        behind = []
+        for service in ("semantics", "reasoner"):
+            settings = {"ENGINE_URL": engine.url, "ENGINE_MODEL": "scripted", "LOG_LEVEL": "warning"}
+            environment = {f"{service.upper()}_{name}": value for name, value in settings.items()}
+            behind.append(Instance(service, apps[service], environment, folder))
+            running.callback(behind[-1].kill)
+            behind[-1].start()
+        for instance in behind:
+            instance.wait()
+        yield running.enter_context(fleet(apps["perception"], *(instance.url for instance in behind)))
 
 
 def main(
