@@ -1,4 +1,4 @@
-"""The manifests of k8s/ as Kubernetes gets them: every overlay rendered, and the jobs of k8s/eval."""
+"""The manifests of k8s/ as Kubernetes gets them: every overlay rendered, and the jobs that are applied by hand."""
 
 import shutil
 import subprocess
@@ -12,7 +12,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 OVERLAYS = ("embedded", "gpu", "hosted", "autoscale")
-EVAL = "eval"
+BY_HAND = ("eval", "adapters")  # applied as they are, once an overlay is there
 WORKLOADS = ("Deployment", "StatefulSet", "Job")
 
 Manifest = dict[str, Any]  # a document of YAML, whose schema is Kubernetes'
@@ -51,10 +51,11 @@ def render(command: list[str], folder: Path) -> list[Manifest]:
 
 
 def rendered(command: list[str]) -> dict[str, list[Manifest]]:
-    """Every overlay by its name, and the evaluation's jobs as they are."""
+    """Every overlay by its name, and the jobs that are applied by hand."""
     with filled_in() as copy:
         found = {name: render(command, copy / "overlays" / name) for name in OVERLAYS}
-        found[EVAL] = [yaml.safe_load(path.read_text()) for path in sorted((copy / EVAL).glob("*.yaml"))]
+        for name in BY_HAND:
+            found[name] = [yaml.safe_load(path.read_text()) for path in sorted((copy / name).glob("*.yaml"))]
     return found
 
 

@@ -11,7 +11,12 @@ import typer
 ROOT = Path(__file__).parents[1]
 VERSION = re.compile(r"\d+\.\d+\.\d+")
 IMAGE = re.compile(r"dtwinseger-[\w-]+(?:, newTag: |:)([\w.]+)")
-IMAGES = ("k8s/components/images/kustomization.yaml", "k8s/eval/job.yaml", "k8s/eval/merge.yaml")
+IMAGES = (
+    "k8s/components/images/kustomization.yaml",
+    "k8s/eval/job.yaml",
+    "k8s/eval/merge.yaml",
+    "k8s/adapters/job.yaml",
+)
 
 
 def faults(version: str, changelog: str, project: str, manifests: str, changed: str) -> list[str]:
@@ -32,7 +37,9 @@ def faults(version: str, changelog: str, project: str, manifests: str, changed: 
     elif not section[1].strip():
         found.append(f"CHANGELOG.md says nothing of {version}")
     if stale := sorted(set(IMAGE.findall(manifests)) - {version}):
-        found.append(f"k8s/ names images of {', '.join(stale)}: set components/images and eval/ to {version}")
+        found.append(
+            f"k8s/ names images of {', '.join(stale)}: set components/images, eval/ and adapters/ to {version}"
+        )
     if changed.strip():
         found.append(f"the tree is not clean: commit or remove\n{changed.rstrip()}")
     return found

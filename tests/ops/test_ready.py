@@ -33,6 +33,6 @@ def test_what_is_missing_is_said(version: str, changed: str, words: str) -> None
 def test_the_manifests_and_the_changelog_name_this_version() -> None:
     project = (ROOT / "pyproject.toml").read_text()
     manifests = "".join((ROOT / name).read_text() for name in IMAGES)
-    assert len(IMAGE.findall(manifests)) == 7
+    assert len(IMAGE.findall(manifests)) == 8
     version = tomllib.loads(project)["project"]["version"]
     assert faults(version, (ROOT / "CHANGELOG.md").read_text(), project, manifests, "") == []
