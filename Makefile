@@ -102,7 +102,7 @@ audit: setup ## bandit, the licenses of what is locked, and its known vulnerabil
 
 audit-code: setup
 	@echo "bandit:"
-	@$(UVX) bandit@1.9.4 --quiet --configfile pyproject.toml --recursive dtwinseger gateway services training embedded benchmarks ops
+	@$(UVX) bandit@1.9.4 --quiet --configfile pyproject.toml --recursive dtwinseger gateway services training embedded benchmarks deploy ops
 
 audit-licenses: setup
 	@$(UVX) pip-licenses@5.5.5 --python $(BIN)/python --order license --format markdown
