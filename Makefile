@@ -2,6 +2,7 @@
 
 UV_VERSION := 0.13.9
 UV := $(if $(shell uv --version 2>/dev/null),uv,.uv/bin/uv)
+UVX = $(UV) tool run
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
@@ -81,6 +82,52 @@ train-mini: setup ## the bundled SAM and VLM from nothing: hours on a CPU, minut
 	$(BIN)/python -m training.mini.sam_eval --tune --first-seed 9000
 	$(BIN)/python -m training.mini.render --out runs/perceived --sam models/dtwin-mini-sam --scenes 5000 --first-seed 50000
 	$(BIN)/python -m training.mini.vlm --scenes runs/scenes --perceived runs/perceived
+
+# What is checked beside the tests, and releases.
+.PHONY: bench-rolling lint-k8s rules audit audit-code audit-licenses audit-vulnerabilities sbom release
+
+lint-k8s: | $(filter .uv/%,$(UV)) ## k8s/: every overlay rendered, held to Kubernetes' schemas, and scanned for unsafe settings
+	@rm -rf .run/k8s
+	@$(UV) run --no-project --isolated --quiet --with kubernetes-validate==1.37.0 --with pyyaml python -m ops.lint .run/k8s
+	@$(UVX) --quiet checkov@3.3.30 --directory .run/k8s --framework kubernetes --config-file k8s/.checkov.yaml
+
+bench-rolling: setup ## two gateways and two perceptions behind nginx, each restarted five times under load: is a request lost? (doubles of engines)
+	@$(BIN)/python -m benchmarks.rolling
+
+rules: setup ## the alert rules as a file for a Prometheus without its operator
+	@$(BIN)/python -m ops.monitoring
+
+audit: setup ## bandit, the licenses of what is locked, and its known vulnerabilities; all three, though one fails
+	@$(MAKE) --keep-going --no-print-directory audit-code audit-licenses audit-vulnerabilities
+
+audit-code: setup
+	@echo "bandit:"
+	@$(UVX) bandit@1.9.4 --quiet --configfile pyproject.toml --recursive dtwinseger gateway services training embedded benchmarks deploy ops
+
+audit-licenses: setup
+	@$(UVX) pip-licenses@5.5.5 --python $(BIN)/python --order license --format markdown
+
+# Strict: what cannot be looked up is an error, so without the index's answers nothing passes.
+audit-vulnerabilities: setup
+	@mkdir -p .run
+	@$(UV) export --locked --all-extras --all-groups --no-emit-project --quiet --output-file .run/locked.txt
+	@$(UVX) pip-audit@2.10.1 --strict --require-hashes --disable-pip --progress-spinner off -r .run/locked.txt || { \
+		echo "error: a package has a known vulnerability, or pypi.org could not be asked; the last line above says which" >&2; exit 1; }
+
+sbom: setup ## a CycloneDX bill of materials for each deployable and the client, from the lock, in dist/sbom
+	@mkdir -p dist/sbom
+	@$(UV) export --locked --no-dev --format cyclonedx1.5 --quiet --output-file dist/sbom/client.cdx.json
+	@for extra in gateway perception semantics reasoner engine eval training; do \
+		$(UV) export --locked --no-dev --extra $$extra --format cyclonedx1.5 --quiet --output-file dist/sbom/$$extra.cdx.json || exit 1; done
+	@ls dist/sbom
+
+release: setup ## VERSION=1.2.3: check that this commit is that release, then wheel, source, bills of material and hashes in dist/
+	@$(BIN)/python -m ops.ready $(or $(VERSION),$(error make release needs VERSION=1.2.3))
+	@rm -rf dist
+	$(UV) build --quiet
+	@$(MAKE) --no-print-directory sbom
+	@cd dist && sha256sum *.whl *.tar.gz sbom/*.json | tee SHA256SUMS
+	@echo "to publish it: git tag v$(VERSION) && git push origin v$(VERSION)"
 
 # Nothing is synced again until the lock or the project file changes.
 .venv/.synced: pyproject.toml uv.lock | $(filter .uv/%,$(UV))

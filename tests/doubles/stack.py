@@ -1,6 +1,5 @@
 """The four services, real and in this process, with the bundled SAM; only their engine is scripted."""
 
-import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,30 +11,19 @@ import gateway.app
 import services.perception.app
 import services.reasoner.app
 import services.semantics.app
-from tests.doubles.openai_server import Body, OpenAIServer, Says, openai_server
+from tests.doubles.answers import answers
+from tests.doubles.openai_server import OpenAIServer, Says, openai_server
 from tests.doubles.serving import serving
-from tests.services.reasoner.conversation import decided
-from tests.services.semantics.conversation import describes_all
 
 SCENE = Path("embedded/example/scene.png")
 FEW_POINTS = '{"proposals": {"points_per_side": 6}}'
-
-
-def _answers(body: Body) -> str:
-    """Granularity, descriptions and a path that keeps object 1, by what is asked."""
-    asked = str(body["messages"][1])
-    if indices := re.findall(r'"index": ?(\d+)', asked):
-        return decided({1}, rows=[int(index) for index in indices])
-    if "granularity" not in str(body["messages"][0]):
-        return describes_all(body)
-    return '{"granularity": "object", "reason": "one is asked for"}'
 
 
 @contextmanager
 def whole_stack(monkeypatch: pytest.MonkeyPatch, store_url: str) -> Iterator[tuple[httpx2.Client, OpenAIServer]]:
     """A client of the gateway, and the engine; settings of a test's own come from the environment, as always."""
     with ExitStack() as running:
-        engine = running.enter_context(openai_server(Says(_answers)))
+        engine = running.enter_context(openai_server(Says(answers)))
         for role in ("SEMANTICS", "REASONER"):
             monkeypatch.setenv(f"{role}_ENGINE_URL", engine.url)
             monkeypatch.setenv(f"{role}_ENGINE_MODEL", "scripted")
