@@ -79,7 +79,7 @@ bench-eval-run: setup ## a run of an evaluation: requests in flight, and twenty 
 train-mini: setup ## the bundled SAM and VLM from nothing: hours on a CPU, minutes on a GPU; goes on where it was stopped
 	$(BIN)/python -m training.mini.render --out runs/scenes
 	$(BIN)/python -m training.mini.sam --scenes runs/scenes
-	$(BIN)/python -m training.mini.sam_eval --tune --first-seed 9000
+	$(BIN)/python -m benchmarks.sam_quality --tune --first-seed 9000
 	$(BIN)/python -m training.mini.render --out runs/perceived --sam models/dtwin-mini-sam --scenes 5000 --first-seed 50000
 	$(BIN)/python -m training.mini.vlm --scenes runs/scenes --perceived runs/perceived
 

@@ -19,7 +19,7 @@ from training.mini.sam_model import CONFIG, Decoded, build_sam, decode, encode
 from training.mini.scene_store import Store, open_store
 
 NAME, VERSION = "dtwin-mini-sam", "2.0"
-IOU_THRESHOLD = 0.5  # recommended until `sam_eval --tune` has chosen one
+IOU_THRESHOLD = 0.5  # recommended until `benchmarks.sam_quality --tune` has chosen one
 
 
 @dataclass(frozen=True)

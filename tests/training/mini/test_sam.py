@@ -15,7 +15,7 @@ from services.perception.encoder import Encoder
 from training.mini.rendering import FIRST_SEED, at_side, store_image
 from training.mini.sam import Recipe, losses, train
 from training.mini.sam_data import GRID, Batch, Raw, prompted, taken
-from training.mini.sam_eval import Found
+from benchmarks.sam_quality import Found
 from training.mini.sam_masks import prepared, proposer
 from training.mini.sam_model import CONFIG, Decoded, build_sam, decode, encode
 from training.mini.scene_store import SIDE, Contents, Store, create, in_memory

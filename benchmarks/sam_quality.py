@@ -1,6 +1,6 @@
 """Measures dtwin-mini-sam on held-out scenes: point prompts by role, then the proposals of the real pipeline.
 
-`python -m training.mini.sam_eval --help`
+`python -m benchmarks.sam_quality --help`
 """
 
 import json
