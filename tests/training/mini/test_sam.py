@@ -10,12 +10,12 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from benchmarks.sam_quality import Found
 from services.perception.checkpoint import load_checkpoint
 from services.perception.encoder import Encoder
 from training.mini.rendering import FIRST_SEED, at_side, store_image
 from training.mini.sam import Recipe, losses, train
 from training.mini.sam_data import GRID, Batch, Raw, prompted, taken
-from benchmarks.sam_quality import Found
 from training.mini.sam_masks import prepared, proposer
 from training.mini.sam_model import CONFIG, Decoded, build_sam, decode, encode
 from training.mini.scene_store import SIDE, Contents, Store, create, in_memory
