@@ -7,6 +7,8 @@ It is trained from nothing on direct answers (training.mini.llm_data), so that w
 adapter is trained on it by `training.sftdt`. Workers draw twins and queries without end. The learning rate follows a
 cosine by the clock, not by steps; what is exported is the moving average of the weights. `--run` holds a checkpoint
 that is always whole: a later call goes on from it, with the minutes that are left.
+
+With --paths it is another model: one that reasons by itself, for whom no GPU has trained an adapter.
 """
 
 import argparse
@@ -22,26 +24,31 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from training.mini.course import optimizers
 from training.mini.llm_batch import Batch, Batches, states
+from training.mini.llm_data import Answers
 from training.mini.llm_text import TOKENS, build
+from training.mini.llm_twins import MOST_OBJECTS
 
-RATE, WARMUP = 2e-3, 0.02  # the highest learning rate; the share of the time that it takes to get there
+RATE, WARMUP = 5e-3, 0.02  # the highest learning rate; the share of the time that it takes to get there
 AVERAGE = 0.998
 SAVE_S = 30.0  # between two checkpoints
 LOG_STEPS = 50
+SHAPES: dict[Answers, dict[str, int]] = {
+    "direct": {"hidden_size": 256, "intermediate_size": 640, "num_hidden_layers": 6, "num_attention_heads": 8},
+    "paths": {"hidden_size": 192, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 6},
+}
+MOST_ROWS: dict[Answers, int] = {"direct": MOST_OBJECTS, "paths": 20}  # of a twin
 GPU_TOKENS, CPU_TOKENS = 49_152, 4096  # of a batch, padding included
 
 
-def new_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
-    """An untrained model of about 5.4 M parameters for the tokenizer."""
+def new_model(tokenizer: PreTrainedTokenizerFast, seed: int, answers: Answers = "direct") -> LlamaForCausalLM:
+    """An untrained model for the tokenizer: of about 5.4 M parameters, or of 2.5 M for paths."""
     torch.manual_seed(seed)
     return LlamaForCausalLM(
         LlamaConfig(
+            **SHAPES[answers],
             vocab_size=len(tokenizer),
-            hidden_size=256,
-            intermediate_size=640,
-            num_hidden_layers=6,
-            num_attention_heads=8,
             max_position_embeddings=TOKENS,
             tie_word_embeddings=True,
             bos_token_id=None,
@@ -72,13 +79,11 @@ def rate(share: float) -> float:
 class Run:
     """A model in training: weights, their moving average, optimiser, and how far it is; its checkpoint in `folder`."""
 
-    def __init__(self, folder: Path, seed: int, device: torch.device) -> None:
+    def __init__(self, folder: Path, seed: int, device: torch.device, answers: Answers = "direct") -> None:
         self.tokenizer = build()
-        self.model = new_model(self.tokenizer, seed).to(device)
-        self.average = new_model(self.tokenizer, seed).to(device).requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=RATE, betas=(0.9, 0.98), weight_decay=0.01, fused=True
-        )
+        self.model = new_model(self.tokenizer, seed, answers).to(device)
+        self.average = new_model(self.tokenizer, seed, answers).to(device).requires_grad_(False)
+        self.optimizers = optimizers(self.model, lambda name: "layers" in name, RATE, 0.01)
         self.step, self.seconds, self.tokens = 0, 0.0, 0
         self._file = folder / "checkpoint.pt"
         if self._file.exists():
@@ -86,14 +91,15 @@ class Run:
             self.step, self.seconds, self.tokens = state["step"], state["seconds"], state["tokens"]
             self.model.load_state_dict(state["model"])
             self.average.load_state_dict(state["average"])
-            self.optimizer.load_state_dict(state["optimizer"])
+            for optimizer, held in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(held)
 
     def save(self) -> None:
         """Replace the checkpoint, at once or not at all."""
         state = {"step": self.step, "seconds": self.seconds, "tokens": self.tokens}
-        parts = {name: getattr(self, name).state_dict() for name in ("model", "average", "optimizer")}
+        parts = {name: getattr(self, name).state_dict() for name in ("model", "average")}
         fresh = self._file.with_suffix(".new")
-        torch.save(state | parts, fresh)
+        torch.save(state | parts | {"optimizers": [one.state_dict() for one in self.optimizers]}, fresh)
         os.replace(fresh, self._file)
 
     def update(self, batch: Batch, factor: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -103,9 +109,10 @@ class Run:
             loss, right = loss_of(self.model, batch)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimizer.param_groups[0]["lr"] = RATE * factor
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        for optimizer in self.optimizers:
+            optimizer.param_groups[0]["lr"] = RATE * factor
+            optimizer.step()
+            optimizer.zero_grad()
         keep = min(AVERAGE, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - keep)
@@ -114,20 +121,27 @@ class Run:
         return loss.detach(), right
 
 
-def train(folder: Path, out: Path, minutes: float, seed: int, workers: int, tokens: int | None = None) -> None:
+def train(
+    folder: Path,
+    out: Path,
+    minutes: float,
+    seed: int,
+    workers: int,
+    tokens: int | None = None,
+    answers: Answers = "direct",
+) -> None:
     """Train from the run's checkpoint, or from nothing, until it has been trained for `minutes`, and export to `out`.
 
     workers: processes that draw the data; 0 draws it here. tokens: of a batch; None is what the device can take.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     folder.mkdir(parents=True, exist_ok=True)
-    run = Run(folder, seed, device)
+    run = Run(folder, seed, device, answers)
     count = sum(p.numel() for p in run.model.parameters())
     print(f"{count} parameters, {len(run.tokenizer)} tokens, on {device}, step {run.step}", flush=True)
     share = multiprocessing.Value("d", min(1.0, run.seconds / (60 * minutes)))
-    data = Batches(
-        run.tokenizer, tokens or (GPU_TOKENS if device.type == "cuda" else CPU_TOKENS), seed + 1000 * run.step, share
-    )
+    size = tokens or (GPU_TOKENS if device.type == "cuda" else CPU_TOKENS)
+    data = Batches(run.tokenizer, size, seed + 1000 * run.step, share, answers, MOST_ROWS[answers])
     ahead = 4 if workers else None
     pinned = device.type == "cuda"
     loader = DataLoader(data, batch_size=None, num_workers=workers, prefetch_factor=ahead, pin_memory=pinned)
@@ -172,8 +186,11 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=4.5, help="of training in all, over all calls")
     parser.add_argument("--workers", type=int, default=8, help="processes that draw the data")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--paths", action="store_true", help="a smaller model of whole paths, which needs no adapter")
     options = parser.parse_args()
-    train(options.run, options.out or options.run / "base", options.minutes, options.seed, options.workers)
+    out = options.out or options.run / "base"
+    answers: Answers = "paths" if options.paths else "direct"
+    train(options.run, out, options.minutes, options.seed, options.workers, answers=answers)
 
 
 if __name__ == "__main__":

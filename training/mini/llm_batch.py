@@ -15,11 +15,12 @@ from torch.nn import functional as F
 from torch.utils.data import IterableDataset, get_worker_info
 from transformers import AttentionInterface, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from training.mini.llm_data import Packed, stream
+from training.mini.llm_data import Answers, Packed, stream
 from training.mini.llm_twins import MOST_OBJECTS
 
 CHUNK = 128  # packs that are sorted by length before they are batched
 PROMPT_WEIGHT = 0.05  # of predicting a token of the prompt, so that twins and queries are read
+VERDICT_WEIGHT = 3.0  # of a token of an answer that keeps or drops an object; of another 1
 ALIGNED = 8  # tokens
 FEWEST, GROWN = 4, 0.25  # at most so many objects at first, and all of them after this share of the time
 
@@ -61,8 +62,17 @@ class Batch:
         return self.ids, self.position, self.weight, self.answer, self.twins
 
 
-def collate(batch: Sequence[Packed], pad: int, prompt_weight: float, silent: NDArray[np.bool_]) -> Batch:
-    """silent: [V] bool, the tokens that follow from nothing; predicting them in a prompt counts nothing."""
+def collate(
+    batch: Sequence[Packed],
+    pad: int,
+    prompt_weight: float,
+    silent: NDArray[np.bool_],
+    verdicts: NDArray[np.bool_],
+) -> Batch:
+    """silent: [V] bool, the tokens that follow from nothing; predicting them in a prompt counts nothing.
+
+    verdicts: [V] bool, the tokens that keep or drop an object; they count VERDICT_WEIGHT times as much as others.
+    """
     count = max(len(packed.queries) for packed in batch)
     twin, query = _padded(batch)
     shape = (len(batch), twin + count * query)
@@ -75,7 +85,9 @@ def collate(batch: Sequence[Packed], pad: int, prompt_weight: float, silent: NDA
         position[row, start : start + n] = np.arange(first, first + n)
         said = np.arange(1, n) >= begins
         answer[row, start : start + n - 1] = said
-        weight[row, start : start + n - 1] = np.where(said, told, np.where(silent[tokens[1:]], 0, prompt_weight))
+        following = tokens[1:]
+        answered = np.where(verdicts[following], VERDICT_WEIGHT * told, told)
+        weight[row, start : start + n - 1] = np.where(said, answered, np.where(silent[following], 0, prompt_weight))
 
     for row, packed in enumerate(batch):
         put(row, 0, packed.twin, 0, len(packed.twin), 0)
@@ -138,23 +150,32 @@ class Batches(IterableDataset[Batch]):
     """
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerFast, tokens: int, seed: int, share: "Synchronized[float]"
+        self,
+        tokenizer: PreTrainedTokenizerFast,
+        tokens: int,
+        seed: int,
+        share: "Synchronized[float]",
+        answers: Answers = "direct",
+        most: int = MOST_OBJECTS,
     ) -> None:
         self._tokenizer, self._tokens, self._seed, self._share = tokenizer, tokens, seed, share
+        self._answers, self._most = answers, most
         names = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
         self._silent = np.array([name.lstrip(",.").isdigit() for name in names])  # coordinates follow from nothing
+        self._verdicts = np.array(['"keep":' in name for name in names])
 
     def __iter__(self) -> Iterator[Batch]:
         worker = get_worker_info()
         torch.set_num_threads(1)
         rng = random.Random(f"{self._seed} {worker.id if worker else 0}")  # noqa: S311
         while True:
-            most = round(FEWEST + (MOST_OBJECTS - FEWEST) * min(1.0, self._share.value / GROWN))
-            chunk = sorted(islice(stream(self._tokenizer, rng, most), CHUNK), key=lambda packed: packed.padded)
+            most = round(FEWEST + (self._most - FEWEST) * min(1.0, self._share.value / GROWN))
+            packs = stream(self._tokenizer, rng, most, self._answers)
+            chunk = sorted(islice(packs, CHUNK), key=lambda packed: packed.padded)
             batches = list(batched(chunk, self._tokens))
             rng.shuffle(batches)
             for batch in batches:
-                yield collate(batch, self._tokenizer.pad_token_id, PROMPT_WEIGHT, self._silent)
+                yield collate(batch, self._tokenizer.pad_token_id, PROMPT_WEIGHT, self._silent, self._verdicts)
 
 
 def batched(chunk: Sequence[Packed], tokens: int) -> Iterator[list[Packed]]:

@@ -8,6 +8,7 @@ says of one thing. And a few random tokens are to be repeated, which gives each 
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from transformers import PreTrainedTokenizerFast
 
@@ -23,11 +24,12 @@ from training.scenes.words import article
 
 ROWS_SHARE = 0.2  # of the twins are rows, the others JSON
 PARTS_SHARE = 0.3  # of the twins are of parts
-READ_SHARE = 0.35  # of the twins are read out
+READ_SHARE = {"direct": 0.35, "paths": 0.05}  # of the twins are read out; a path reads by itself
 UNKNOWN_SHARE, GROUP_SHARE = 0.06, 0.06  # of the queries; of groups where the twin has one
 QUERIES, READINGS = 6, 3  # about one twin
 REPEATED = 24  # tokens, at most
 DIRECT_WEIGHT = 4.0  # of a token of a direct answer, where one that is read out or repeated counts 1
+Answers = Literal["direct", "paths"]
 READ_OUT = ("semantic", "kind", "size", "color", "pattern", "material", "part", "place")  # and relations to one row
 
 
@@ -56,20 +58,26 @@ def direct(indices: Sequence[int]) -> str:
     return render_answer([Step(step=1, criterion=DIRECT, decisions=decisions, otherwise=FITS_NOT)], indices)
 
 
-def stream(tokenizer: PreTrainedTokenizerFast, rng: random.Random, most: int = MOST_OBJECTS) -> Iterator[Packed]:
+def stream(
+    tokenizer: PreTrainedTokenizerFast, rng: random.Random, most: int = MOST_OBJECTS, answers: Answers = "direct"
+) -> Iterator[Packed]:
     """Twins of up to `most` objects with queries, without end, decided by `rng`."""
+    read = READ_SHARE[answers]
     while True:
         level: Level = "part" if rng.random() < PARTS_SHARE else "object"
         objects, size = draw(rng, most, level)
         things = take_apart(objects)
-        texts = readings(things, size, rng) if rng.random() < READ_SHARE else queries(things, size, rng)
+        texts = readings(things, size, rng) if rng.random() < read else queries(things, size, rng, answers)
         if texts:
             yield pack(tokenizer, things, size, texts, rng)
 
 
-def queries(things: Sequence[Thing], size: Size, rng: random.Random) -> list[tuple[str, str, float]]:
-    """Different queries, each with its direct answer and that one's weight."""
-    return [(query.text, direct(query.indices), DIRECT_WEIGHT) for query in asked(things, size, rng, QUERIES)]
+def queries(things: Sequence[Thing], size: Size, rng: random.Random, answers: Answers) -> list[tuple[str, str, float]]:
+    """Different queries, each with its answer, direct or by its path, and that one's weight."""
+    found = asked(things, size, rng, QUERIES)
+    if answers == "direct":
+        return [(query.text, direct(query.indices), DIRECT_WEIGHT) for query in found]
+    return [(query.text, render_answer(query.path, query.indices), 1.0) for query in found]
 
 
 def asked(things: Sequence[Thing], size: Size, rng: random.Random, count: int) -> list[Query]:
