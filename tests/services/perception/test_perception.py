@@ -328,12 +328,12 @@ def test_memory_does_not_grow_over_500_requests_of_mixed_sizes(tmp_path: Path) -
     with running(environment | caches) as (process, url):
         before, allocated = 0, 0.0
         for number in range(500):
-            height, width = rng.integers(16, 700, size=2)
+            height, width = rng.integers(16, 400, size=2)
             image = png(
                 rng.integers(0, 255, (height // 8 + 1, width // 8 + 1, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
             )
             strategy = ("hierarchical", "everything")[number % 2]
-            options = {"points_per_side": int(rng.integers(4, 9)), "strategy": strategy, "max_masks": 20}
+            options = {"points_per_side": int(rng.integers(3, 6)), "strategy": strategy, "max_masks": 20}
             answered(ask(url, image, {"levels": ["part", "object"], "options": options}))
             if number == 200:  # allocators and caches have what they keep
                 before = resident_kb(process)
