@@ -27,6 +27,8 @@ from gateway.store import open_store
 from gateway.store.usable import require_usable
 from gateway.upstream import Service, Services
 
+KEPT_S = 2.0  # of an idle connection to a service, which closes it after 5 s: none is used while it is being closed
+
 
 def create() -> FastAPI:
     """The app, configured from the environment. Exits with one line where a setting or the store is unusable."""
@@ -42,7 +44,7 @@ def create() -> FastAPI:
         "reasoner": settings.reasoner_url,
     }
     cache = Cache(store, settings.ttl_s)
-    http = httpx2.AsyncClient(limits=httpx2.Limits(max_connections=None))
+    http = httpx2.AsyncClient(limits=httpx2.Limits(max_connections=None, keepalive_expiry=KEPT_S))
     services = Services(http, urls)
     runs = Runs(services, Admission(settings.max_running, settings.max_queued))
 
