@@ -29,8 +29,8 @@ SETTINGS: tuple[type[ServiceSettings], ...] = (
 )
 FLUSH_S = 2  # of traces, after the requests in flight
 # What is set and read by somebody else's program.
-FOREIGN = {"DTWINSEGER_URL", "REDIS_PASSWORD", "REDISCLI_AUTH", "MODEL", "REVISION", "HOME", "USER"}
-FOREIGN_PREFIXES = ("HF_", "VLLM_", "OTEL_")
+FOREIGN = {"FORWARDED_ALLOW_IPS", "REDIS_PASSWORD", "REDISCLI_AUTH", "MODEL", "REVISION", "HOME", "USER"}
+FOREIGN_PREFIXES = ("DTWINSEGER_", "HF_", "VLLM_", "OTEL_")
 
 
 @cache
@@ -254,6 +254,16 @@ def test_the_ingress_is_as_patient_as_the_gateway_and_takes_what_it_takes() -> N
     assert not paths & {"/metrics", "/readyz", "/livez"}
 
 
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_gateway_believes_the_ingress_that_a_caller_came_by_https(overlay: str) -> None:
+    """Or the cookie of the sign-in would not be marked as secure."""
+    [settings] = [m["data"] for name, m in of_kind(overlay, "ConfigMap").items() if name.startswith("gateway")]
+    assert settings["FORWARDED_ALLOW_IPS"] == "*"
+    assert of_kind(overlay, "Ingress")["gateway"]["spec"]["tls"]
+
+
 def test_the_evaluations_pods_are_let_in() -> None:
     labels = {"app.kubernetes.io/name": "eval", "app.kubernetes.io/part-of": "dtwinseger"}
     assert all(m["spec"]["template"]["metadata"]["labels"] == labels for m in of_kind("eval", "Job").values())
+    [run] = pod_of(of_kind("eval", "Job")["dtwinseger-eval"])["containers"]
+    assert {"DTWINSEGER_URL", "DTWINSEGER_API_KEY"} <= {variable["name"] for variable in run["env"]}
