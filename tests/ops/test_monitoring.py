@@ -26,7 +26,7 @@ def histogram(metric: str, labels: str, fast: int, slow: int) -> dict[str, str]:
 
 POST = 'service="gateway", method="POST"'
 QUIET = {
-    'up{job="gateway", instance="a"}': "1x800",
+    **{f'up{{job="{job}", instance="a"}}': "1x1000" for job in ("gateway", "perception", "semantics", "reasoner")},
     f'http_request_seconds_count{{{POST}, status="200"}}': RISING.format(step=100),
     f'http_request_seconds_count{{{POST}, status="503"}}': RISING.format(step=0),
     **histogram("http_request_seconds", POST, 100, 0),
@@ -106,6 +106,7 @@ def test_each_alert_fires_on_its_own_trouble_and_none_on_a_quiet_day(tmp_path: P
     (tmp_path / "rules.yml").write_text(yaml.safe_dump(rules()))
     tests = [day("a quiet day", QUIET, [])]
     tests += [day(alert, QUIET | trouble, [alert]) for alert, trouble in FIRES.items()]
+    tests += [day("no pod at all", QUIET | {'up{job="reasoner", instance="a"}': "_x800"}, ["ServiceDown"])]
     (tmp_path / "tests.yml").write_text(yaml.safe_dump({"rule_files": ["rules.yml"], "tests": tests}))
     done = subprocess.run([promtool, "test", "rules", "tests.yml"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
