@@ -46,7 +46,7 @@ RUN --mount=type=bind,from=installer,source=/installer,target=/installer \
     --mount=type=cache,target=/var/cache/uv --mount=type=secret,id=ca /installer/install gateway
 RUN --mount=type=bind,from=installer,source=/installer,target=/installer \
     --mount=type=bind,from=wheel,source=/wheel,target=/wheel /installer/install /wheel/*.whl
-ARG VERSION=0.1.0
+ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="dtwinseger gateway" \
       org.opencontainers.image.description="Reasoning segmentation: the public API and the inspector" \
@@ -63,7 +63,7 @@ RUN --mount=type=bind,from=installer,source=/installer,target=/installer \
     --mount=type=cache,target=/var/cache/uv --mount=type=secret,id=ca /installer/install semantics
 RUN --mount=type=bind,from=installer,source=/installer,target=/installer \
     --mount=type=bind,from=wheel,source=/wheel,target=/wheel /installer/install /wheel/*.whl
-ARG VERSION=0.1.0
+ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="dtwinseger semantics" \
       org.opencontainers.image.description="Reasoning segmentation: granularity and descriptions, by a vision-language model elsewhere" \
@@ -79,7 +79,7 @@ RUN --mount=type=bind,from=installer,source=/installer,target=/installer \
     --mount=type=cache,target=/var/cache/uv --mount=type=secret,id=ca /installer/install reasoner
 RUN --mount=type=bind,from=installer,source=/installer,target=/installer \
     --mount=type=bind,from=wheel,source=/wheel,target=/wheel /installer/install /wheel/*.whl
-ARG VERSION=0.1.0
+ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="dtwinseger reasoner" \
       org.opencontainers.image.description="Reasoning segmentation: answers over the twin, by a language model elsewhere" \
@@ -96,7 +96,7 @@ RUN --mount=type=bind,from=installer,source=/installer,target=/installer \
     --mount=type=cache,target=/var/cache/uv --mount=type=secret,id=ca /installer/install eval
 RUN --mount=type=bind,from=installer,source=/installer,target=/installer \
     --mount=type=bind,from=wheel,source=/wheel,target=/wheel /installer/install /wheel/*.whl
-ARG VERSION=0.1.0
+ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="dtwinseger eval" \
       org.opencontainers.image.description="Reasoning segmentation: the command line and the evaluation" \
@@ -115,7 +115,7 @@ RUN --mount=type=bind,from=installer,source=/installer,target=/installer \
     --mount=type=cache,target=/var/cache/uv --mount=type=secret,id=ca /installer/install perception
 RUN --mount=type=bind,from=installer,source=/installer,target=/installer \
     --mount=type=bind,from=wheel,source=/wheel,target=/wheel /installer/install /wheel/*.whl
-ARG VERSION=0.1.0
+ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="dtwinseger perception" \
       org.opencontainers.image.description="Reasoning segmentation: mask proposals by SAM, on CUDA or the CPU" \
@@ -131,7 +131,7 @@ CMD ["sh", "-c", "exec uvicorn --factory services.perception.app:create --host 0
 FROM torch AS embedded-engine
 RUN --mount=type=bind,from=installer,source=/installer,target=/installer \
     --mount=type=cache,target=/var/cache/uv --mount=type=secret,id=ca /installer/install engine
-ARG VERSION=0.1.0
+ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="dtwinseger embedded engine" \
       org.opencontainers.image.description="Reasoning segmentation: the bundled language models, served on a CPU" \
