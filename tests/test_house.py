@@ -18,7 +18,7 @@ ARROWS = {
     "services/reasoner": {"dtwinseger"},
     "training": {"dtwinseger"},
 }
-OURS = {"dtwinseger", "gateway", "services", "training", "embedded", "benchmarks", "ops", "tests"}
+OURS = {"dtwinseger", "gateway", "services", "training", "embedded", "benchmarks", "deploy", "ops", "tests"}
 
 
 def imported(path: Path) -> set[str]:
