@@ -11,6 +11,8 @@ from typing import BinaryIO
 from training.segdt.reading import SegDTError, read
 from training.segdt.schema import SegDTSample
 
+_HEAD = b'{"id":'  # of each line that is written here
+
 
 class AnnotateError(Exception):
     """An annotation that cannot begin or go on. The message is one line and says what to change."""
@@ -48,9 +50,10 @@ class Output:
                 self._replace(self.saved | {sample.id: sample})
             else:
                 self._append(_line(sample))
+            self.saved[sample.id] = sample
+            _sync(self.path.parent)
         except OSError as error:
             raise AnnotateError(f"{self.path} cannot be written: {error.strerror or error}") from error
-        self.saved[sample.id] = sample
 
     def close(self) -> None:
         """Let go of the file."""
@@ -61,6 +64,7 @@ class Output:
             _write(self._file, line)
         except OSError:
             self._file.truncate(self._end)
+            self._file.seek(self._end)  # a file that was written anew does not append by itself
             raise
         self._end += len(line)
 
@@ -97,12 +101,21 @@ def _write(file: BinaryIO, data: bytes) -> None:
     os.fsync(file.fileno())
 
 
+def _sync(folder: Path) -> None:
+    """Put the folder's entries on the disk: else a power cut may lose a new file, or bring back a replaced one."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _mend(file: BinaryIO) -> None:
     """Drop a last line that a crash cut off; leave what was never a line of Seg-DT for the reader to tell."""
     file.seek(0)
     data = file.read()
     whole, last = data[: data.rfind(b"\n") + 1], data[data.rfind(b"\n") + 1 :]
-    if last.startswith(b'{"id":') and not _is_json(last):
+    if last[: len(_HEAD)] == _HEAD[: len(last)] and not _is_json(last):
         file.truncate(len(whole))
     file.seek(0, os.SEEK_END)
 

@@ -1,7 +1,9 @@
+import errno
 import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -88,6 +90,35 @@ def test_a_line_that_a_crash_cut_off_is_dropped_and_the_work_goes_on(session: Se
     with again(session, job) as anew:
         assert anew.progress().saved == (True, False, False)
         save(anew, 1, ALL)
+    assert [sample.id for sample in read(job.out)] == ["a", "b"]
+
+
+@pytest.mark.parametrize("left", [1, 4, 9])
+def test_a_line_cut_off_at_its_beginning_is_dropped_too(session: Session, job: Job, left: int) -> None:
+    save(session, 0, ALL)
+    whole = job.out.read_bytes()
+    job.out.write_bytes(whole + whole[:left])
+    with again(session, job) as anew:
+        assert anew.progress().saved == (True, False, False)
+    assert job.out.read_bytes() == whole
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_save_that_a_full_disk_cut_off_leaves_no_trace(
+    session: Session, job: Job, monkeypatch: pytest.MonkeyPatch, replaced: bool
+) -> None:
+    for body in [ALL, NOTHING][: 1 + replaced]:
+        save(session, 0, body)
+
+    def cut(file: BinaryIO, data: bytes) -> None:
+        file.write(data[:9])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("training.annotate.output._write", cut)
+        with pytest.raises(AnnotateError, match="No space left"):
+            save(session, 1, ALL)
+    assert save(session, 1, ALL) == []
     assert [sample.id for sample in read(job.out)] == ["a", "b"]
 
 
