@@ -23,7 +23,8 @@ class _Shown(BaseModel):
 
 
 class Progress(_Shown):
-    """Where an annotation stands. `saved` says of each sample whether it is annotated."""
+    """Where an annotation stands. `file` is the samples' whole path: a browser keeps unsaved edits by it. `saved` says
+    of each sample whether it is annotated."""
 
     file: str
     output: str
@@ -57,13 +58,13 @@ class Session:
     def __init__(self, file: Path, images: Path, out: Path, annotator: str) -> None:
         self.annotator = _name(annotator)
         self._file, self._images = file, images
-        if out.exists() and out.samefile(file):
-            raise AnnotateError(f"{out} is what is to be annotated; choose another --out")
         try:
             self.samples = read(file, unwritten=True)
         except SegDTError as error:
             more = f" (and {len(error.errors) - 1:,} more errors)" if len(error.errors) > 1 else ""
             raise AnnotateError(f"{error.errors[0]}{more}") from error
+        if out.exists() and out.samefile(file):
+            raise AnnotateError(f"{out} is what is to be annotated; choose another --out")
         pictures = Pictures(images)
         for number, sample in enumerate(self.samples, start=1):
             if fault := pictures.fault(sample.image):
@@ -74,7 +75,7 @@ class Session:
     def progress(self) -> Progress:
         """Where the annotation stands."""
         return Progress(
-            file=str(self._file),
+            file=str(self._file.resolve()),
             output=str(self.output.path),
             annotator=self.annotator,
             saved=tuple(sample.id in self.output.saved for sample in self.samples),

@@ -100,6 +100,7 @@ def _shrink_the_image(job: Job) -> None:
         (_spoil_the_line, "segdt.jsonl:2: not JSON"),
         (lambda job: (job.images / "golden.png").unlink(), "segdt.jsonl:1: image: "),
         (_shrink_the_image, "segdt.jsonl:1: image: golden.png is 32x24, not 64x48"),
+        (lambda job: job.file.rename(job.out), "segdt.jsonl: No such file"),
         (lambda job: job.out.mkdir(), "done.jsonl cannot be written: Is a directory"),
         (lambda job: job.out.symlink_to(job.file), "done.jsonl is what is to be annotated"),
     ],
