@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from tests.doubles.serving import serving
 from tests.training.annotate.conftest import Job
@@ -125,6 +125,34 @@ def test_samples_are_annotated_by_keyboard_and_the_work_goes_on_after_a_restart(
     assert {sample.provenance.annotator for sample in done.values()} == {"Ada"}
     assert (done["b"].indices, done["b"].path[0].otherwise) == ((), "nothing here is hot")
     assert done["c"].indices == (2,)
+
+
+def test_what_is_written_before_the_server_answers_is_kept(page: Page, job: Job) -> None:
+    session = Session(job.file, job.images, job.out, "Ada")
+    held: list[Route] = []
+    where, criterion = page.locator("#where"), page.locator("#criterion")
+    with closing(session.output), serving(create(session)) as address:
+        page.goto(address)
+        expect(where).to_have_text("Sample 1 of 3")
+        page.route(
+            "**/samples/*", lambda route: held.append(route) if route.request.method == "PUT" else route.continue_()
+        )
+        with page.expect_request("**/samples/1"):
+            press(page, "s")
+        press(page, "s", "n")
+        expect(where).to_have_text("Sample 2 of 3")
+        press(page, "c", "'is hot", "Escape")
+        with page.expect_response("**/samples/1"):
+            held[0].continue_()
+        expect(page.locator("#done")).to_have_text("1 of 3 annotated")
+        expect(where).to_have_text("Sample 2 of 3")
+        page.reload()
+        expect(criterion).to_have_value("is hot")
+        # A key that is slipped on takes nothing away unasked: Playwright dismisses what is asked.
+        press(page, "u", "d")
+        expect(criterion).to_have_value("is hot")
+    assert len(held) == 1
+    assert [sample.id for sample in read(job.out)] == ["a"]
 
 
 def test_image_and_list_point_at_the_same_object(page: Page, job: Job) -> None:

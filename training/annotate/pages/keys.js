@@ -5,6 +5,7 @@ const LETTERS = {
   c: "criterion", o: "otherwise", a: "add", 0: "nothing", d: "remove", "[": "earlier", "]": "later", u: "undo",
   s: "save", n: "skip", p: "back", g: "first", Escape: "list",
 };
+const REPEATED = ["down", "up", "skip", "back"];
 const IN_A_FIELD = { Escape: "list", ArrowDown: "down", ArrowUp: "up" };
 
 /** Do `actions` by name as keys and buttons with data-do ask for them; `letters` is the checkbox for keys of one letter. */
@@ -19,7 +20,7 @@ export function listen(actions, letters) {
     const name = wanted(event, letters.checked);
     if (!name) return;
     event.preventDefault();
-    actions[name]();
+    if (!event.repeat || REPEATED.includes(name)) actions[name](); // a key held down saves, keeps and removes once
   });
 }
 

@@ -16,16 +16,23 @@ let sample;
 let path;
 let step; // from 0
 let faults = [];
+let saving = false;
 
-/** Show a sample. Where it is not told which, the address says. */
+/** The number of the sample that the address names: it is shown, or on its way. */
+const wanted = () => Number(location.hash.slice(1)) || number;
+
+/** Show the sample that the address names. */
 async function open() {
-  const wanted = Number(location.hash.slice(1));
+  const asked = wanted();
+  let found;
   try {
-    const found = await ask(`/samples/${wanted}`);
-    [number, sample, faults] = [wanted, found, []];
+    found = await ask(`/samples/${asked}`);
   } catch (refused) {
-    return tell(refused.message);
+    if (asked === wanted()) tell(refused.message);
+    return;
   }
+  if (asked !== wanted()) return; // meanwhile another one was
+  [number, sample, faults] = [asked, found, []];
   at("image").src = `/samples/${number}/image`;
   at("query").textContent = sample.query;
   overlay.show(sample);
@@ -61,9 +68,15 @@ function show(which) {
   mark();
 }
 
+/** Show a step, and go on at its first object. */
+function turn(which) {
+  show(which);
+  rows.focus();
+}
+
 /** Show what follows from the verdicts. */
 function mark() {
-  showSteps(at("steps"), path, step, show);
+  showSteps(at("steps"), path, step, turn);
   tellAnswer(path, step, sample);
   overlay.mark((index) => path.state(step, index));
   light(null);
@@ -78,10 +91,10 @@ function blame() {
   }
 }
 
-/** Keep what was changed in the browser, and take back what was wrong there. */
-function changed(index = null) {
+/** Keep what was changed in the browser, and take back what was wrong there: at objects, or null, the step itself. */
+function changed(where = [null]) {
   edits.set(sample.id, path.written());
-  faults = faults.filter((fault) => fault.step !== step + 1 || fault.index !== index);
+  faults = faults.filter((fault) => fault.step !== step + 1 || !where.includes(fault.index));
   blame();
   about();
   tell("");
@@ -93,7 +106,7 @@ function verdict(index, keep) {
   const turned = said.keep !== null && said.keep !== keep;
   said.keep = keep;
   rows.mark(index, keep);
-  changed(index);
+  changed([index]);
   mark();
   at("spoken").textContent = `object ${index} ${keep ? "kept" : "rejected"}`;
   if (turned || !said.reasoning) rows.focus(index, "reasoning"); // a reason for the other verdict has to be another one
@@ -102,7 +115,7 @@ function verdict(index, keep) {
 
 function edited(index, field, text) {
   path.said(step, index)[field] = text;
-  changed(index);
+  changed([index]);
 }
 
 function light(index) {
@@ -118,7 +131,7 @@ function tell(message) {
 }
 
 function go(to) {
-  if (to === number) return open();
+  if (to === wanted()) return open();
   location.hash = to;
 }
 
@@ -129,35 +142,47 @@ function left(from) {
   return found === undefined ? null : found + 1;
 }
 
+/** Save what is shown, and go on; what is changed or gone to before the server answers stays. */
 async function save() {
+  if (saving || !sample) return;
+  saving = true;
+  const [of, which, written] = [sample, number, structuredClone(path.written())];
   try {
-    progress = await ask(`/samples/${number}`, { path: path.written() });
+    progress = await ask(`/samples/${which}`, { path: written });
   } catch (refused) {
-    faults = refused.faults ?? [];
-    const whole = faults.filter((fault) => fault.step === null).map((fault) => fault.message);
-    const [first] = faults.filter((fault) => fault.step !== null);
-    if (first) show(first.step - 1);
-    tell(first ? `Not saved: ${faults.length} to mend.` : `Not saved. ${whole.join(" ") || refused.message}`);
-    if (first?.index) rows.focus(first.index, path.said(step, first.index).keep === null ? null : "reasoning");
-    else if (first) at("criterion").focus();
-    return;
+    return sample === of ? blamed(refused) : tell(`Sample ${which} is not saved.`);
+  } finally {
+    saving = false;
   }
-  edits.set(sample.id, null);
-  const next = left(number);
+  if (JSON.stringify(edits.get(of.id)) === JSON.stringify(written)) edits.set(of.id, null);
+  of.path = written;
+  of.written_by = progress.annotator;
+  if (which !== wanted() || sample !== of || edits.get(of.id)) return about();
+  const next = left(which);
   if (next !== null) return go(next);
-  sample.path = path.written();
-  sample.written_by = progress.annotator;
   about();
   tell("");
   at("answer").textContent = "Saved. Every sample is annotated.";
 }
 
+/** Show why a path was not saved, at the first place that is to be mended. */
+function blamed(refused) {
+  faults = refused.faults ?? [];
+  const whole = faults.filter((fault) => fault.step === null).map((fault) => fault.message);
+  const [first] = faults.filter((fault) => fault.step !== null);
+  if (first) show(first.step - 1);
+  tell(first ? `Not saved: ${faults.length} to mend.` : `Not saved. ${whole.join(" ") || refused.message}`);
+  if (first?.index) rows.focus(first.index, path.said(step, first.index).keep === null ? null : "reasoning");
+  else if (first) at("criterion").focus();
+}
+
 const actions = {
   save,
-  skip: () => (number < progress.saved.length ? go(number + 1) : tell("This is the last sample.")),
-  back: () => (number > 1 ? go(number - 1) : tell("This is the first sample.")),
+  skip: () => (wanted() < progress.saved.length ? go(wanted() + 1) : tell("This is the last sample.")),
+  back: () => (wanted() > 1 ? go(wanted() - 1) : tell("This is the first sample.")),
   first: () => (left(0) === null ? tell("Every sample is annotated.") : go(left(0))),
   undo() {
+    if (!edits.get(sample.id) || !confirm("Undo all your edits of this sample?")) return;
     edits.set(sample.id, null);
     faults = [];
     begin(null);
@@ -171,6 +196,9 @@ const actions = {
     at("criterion").focus();
   },
   remove() {
+    const { criterion, said } = path.steps[step];
+    const says = criterion || [...said.values()].some(({ reasoning }) => reasoning);
+    if (says && !confirm("Remove this step, with what it says?")) return;
     path.remove(step);
     faults = [];
     changed();
@@ -193,16 +221,15 @@ const actions = {
   refine: () => rows.focus(rows.current, "semantic"),
   criterion: () => at("criterion").focus(),
   otherwise: () => at("otherwise").focus(),
-  earlier: () => (show(step - 1), rows.focus()),
-  later: () => (show(step + 1), rows.focus()),
+  earlier: () => turn(step - 1),
+  later: () => turn(step + 1),
 };
 listen(actions, at("letters"));
 
 for (const field of ["criterion", "otherwise"]) {
   at(field).addEventListener("input", (event) => {
     path.steps[step][field] = event.target.value;
-    if (field === "otherwise") for (const index of path.undecided(step)) changed(index); // it is their reason
-    else changed();
+    changed(field === "otherwise" ? path.undecided(step) : [null]); // it is the reason of the undecided
     mark();
   });
 }
