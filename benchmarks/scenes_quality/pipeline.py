@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from pycocotools import mask as coco
@@ -11,9 +12,16 @@ from benchmarks.scenes_quality.figures import Pipeline, Stage, group, partitions
 from benchmarks.scenes_quality.questions import Question
 from dtwinseger.evaluation.report.faults import MATCH_IOU
 from dtwinseger.evaluation.runs.record import Record
-from dtwinseger.twin import TwinObject
 
-Seen = tuple[int, float, TwinObject, str, str]  # scene, IoU, best proposal, the true words and category
+
+@dataclass(frozen=True)
+class Seen:
+    """What became of a true object: how well the best proposal covers it, and whether that is described truly."""
+
+    scene: int
+    iou: float = 0.0
+    kind_right: bool = False
+    words_right: bool = False
 
 
 def pipeline(questions: Sequence[Question], run: Mapping[str, Record]) -> Pipeline:
@@ -43,14 +51,13 @@ def stages(questions: Sequence[Question], run: Mapping[str, Record]) -> tuple[St
         seen = [one for k, (q, record) in enumerate(twins) if _level(q) == level for one in _seen(k, q, record, level)]
         if not seen:
             continue
-        matched = [one for one in seen if one[1] >= MATCH_IOU]
+        matched = [one for one in seen if one.iou >= MATCH_IOU]
         what = f"{level}s"
-        hits, scenes = [one[1] >= MATCH_IOU for one in seen], [one[0] for one in seen]
+        hits, scenes = [one.iou >= MATCH_IOU for one in seen], [one.scene for one in seen]
         found.append(_stage("perception", f"{what} proposed at IoU {MATCH_IOU}", hits, scenes))
         if matched:
-            scenes = [one[0] for one in matched]
-            kinds = [proposal.category == category for _, _, proposal, _, category in matched]
-            words = [proposal.semantic == true for _, _, proposal, true, _ in matched]
+            scenes = [one.scene for one in matched]
+            kinds, words = [one.kind_right for one in matched], [one.words_right for one in matched]
             found.append(_stage("semantics", f"kind right, of matched {what}", kinds, scenes))
             found.append(_stage("semantics", f"all words right, of matched {what}", words, scenes))
     return tuple(found)
@@ -61,17 +68,21 @@ def _level(question: Question) -> str:
 
 
 def _seen(scene: int, question: Question, record: Record, level: str) -> list[Seen]:
-    """Each true object beside the proposal that covers it best; none where the twin is of another level, or empty."""
+    """Each true object beside the proposal that covers it best; none where the twin is of another level."""
     twin = record.twin
-    if twin is None or not twin.objects or (twin.granularity == "part") != (level == "part"):
+    if twin is None or (twin.granularity == "part") != (level == "part"):
         return []
+    if not twin.objects:
+        return [Seen(scene) for _ in question.objects]
     truths = [found.mask.to_coco() for found in question.objects]
     overlaps = np.asarray(coco.iou([item.mask.to_coco() for item in twin.objects], truths, [0] * len(truths)))
-    best = overlaps.argmax(axis=0)
-    return [
-        (scene, float(overlaps[row, k]), twin.objects[row], true.semantics.semantic, true.semantics.category)
-        for k, (row, true) in enumerate(zip(best, question.objects, strict=True))
-    ]
+    seen = []
+    for k, true in enumerate(question.objects):
+        row = int(overlaps[:, k].argmax())
+        said, truth = twin.objects[row], true.semantics
+        kind_right, words_right = said.category == truth.category, said.semantic == truth.semantic
+        seen.append(Seen(scene, float(overlaps[row, k]), kind_right, words_right))
+    return seen
 
 
 def _stage(stage: str, measure: str, hits: Sequence[bool], scenes: Sequence[int] | None = None) -> Stage:

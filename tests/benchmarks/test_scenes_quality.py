@@ -16,10 +16,12 @@ from benchmarks.scenes_quality import questions as asking
 from benchmarks.scenes_quality.__main__ import app
 from benchmarks.scenes_quality.answers import Kept, counted, kept
 from benchmarks.scenes_quality.figures import Outcome, gain, group
+from benchmarks.scenes_quality.pipeline import stages
 from benchmarks.scenes_quality.questions import Question
 from dtwinseger.api import Semantics
 from dtwinseger.evaluation.datasets.scenes import SceneObject, write
-from dtwinseger.twin import Mask
+from dtwinseger.evaluation.runs.record import Record
+from dtwinseger.twin import DigitalTwin, Mask
 from gateway.app import create
 from tests.doubles.services import Script, services_app
 from tests.doubles.serving import serving
@@ -107,6 +109,13 @@ def test_a_failed_request_counts_0_even_where_nothing_was_right() -> None:
     assert group("all", [failed]).giou.value == 0
     assert group("all", [right]).giou.value == 1
     assert gain([failed], [right]).value == 1
+
+
+def test_objects_count_as_missed_where_nothing_was_proposed() -> None:
+    twin = DigitalTwin.model_construct(granularity="object", objects=())
+    run = {"00000001": Record.model_construct(granularity="object", twin=twin)}
+    shares = {stage.measure: (stage.samples, stage.share.value) for stage in stages([question(1)], run)}
+    assert shares["objects proposed at IoU 0.5"] == (2, 0)
 
 
 def test_kept_answers_are_not_asked_again_and_a_torn_line_is(tmp_path: Path) -> None:
