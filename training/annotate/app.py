@@ -44,7 +44,9 @@ def create(session: Session) -> FastAPI:
         return Response(session.picture(at(number)), media_type="image/jpeg")
 
     @app.put("/samples/{number}", response_model=None)
-    def save(number: int, written: Written) -> Response | Progress:
+    def save(number: int, of: str, written: Written) -> Response | Progress:
+        if of != session.samples[at(number)].id:  # the server was started again with another file
+            raise HTTPException(409, f"sample {number} is another one now; reload the page")
         if wrong := session.save(at(number), written):
             return JSONResponse({"faults": [vars(fault) for fault in wrong]}, 422)
         return session.progress()

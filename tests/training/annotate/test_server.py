@@ -49,7 +49,7 @@ def test_only_its_own_page_on_this_machine_is_answered(
 ) -> None:
     assert client.get("/progress", headers=headers).status_code == status
     body = {"content": GOOD, "headers": {"content-type": "application/json"} | headers}
-    answer = client.put("/samples/1", **body)  # type: ignore[arg-type]
+    answer = client.put("/samples/1?of=a", **body)  # type: ignore[arg-type]
     assert answer.status_code == status
     assert bool(job.out.read_bytes()) == (status == 200)
     assert "default-src 'none'" in answer.headers["content-security-policy"]
@@ -57,8 +57,14 @@ def test_only_its_own_page_on_this_machine_is_answered(
 
 def test_a_body_that_is_no_json_is_refused(client: TestClient, job: Job) -> None:
     """What a form of another site could send without being asked first."""
-    answer = client.put("/samples/1", content=GOOD, headers={"content-type": "text/plain"})
+    answer = client.put("/samples/1?of=a", content=GOOD, headers={"content-type": "text/plain"})
     assert answer.status_code == 422
+    assert job.out.read_bytes() == b""
+
+
+def test_a_page_of_another_file_saves_nothing(client: TestClient, job: Job) -> None:
+    answer = client.put("/samples/1?of=b", content=GOOD, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["detail"]) == (409, "sample 1 is another one now; reload the page")
     assert job.out.read_bytes() == b""
 
 

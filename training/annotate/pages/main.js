@@ -148,7 +148,7 @@ async function save() {
   saving = true;
   const [of, which, written] = [sample, number, structuredClone(path.written())];
   try {
-    progress = await ask(`/samples/${which}`, { path: written });
+    progress = await ask(`/samples/${which}?of=${encodeURIComponent(of.id)}`, { path: written });
   } catch (refused) {
     return sample === of ? blamed(refused) : tell(`Sample ${which} is not saved.`);
   } finally {
