@@ -17,7 +17,7 @@ from dtwinseger.prompts import REASONING, REASONING_ROWS, reask, reasoning
 from dtwinseger.twin import render_answer, violations
 from dtwinseger.twin.text import RENDERINGS
 from training.mini.llm import loss_of, new_model, rate, train
-from training.mini.llm_batch import Batches, collate, states
+from training.mini.llm_batch import VERDICT_WEIGHT, Batches, collate, states
 from training.mini.llm_data import direct, readings, stream
 from training.mini.llm_lines import UNIT, samples
 from training.mini.llm_text import ASSISTANT, END, build
@@ -28,7 +28,7 @@ from training.scenes.vocabulary import held_out
 from training.segdt.schema import faults
 
 TOKENIZER = build()
-SILENT = np.zeros(len(TOKENIZER), np.bool_)
+NONE = np.zeros(len(TOKENIZER), np.bool_)
 
 
 def prompts_and_answers(count: int) -> list[tuple[str, str, int]]:
@@ -110,9 +110,7 @@ def test_what_is_read_out_is_what_the_twin_says() -> None:
     for index, thing in enumerate(things, start=1):
         if thing.semantic:
             assert f'{{"index":{index},"reasoning":"{thing.semantic}"}}' in said["semantic"]
-        assert f'{{"index":{index},"reasoning":"{index} ({thing.name}) itself"}}' in said.get(
-            str(index), f'{{"index":{index},"reasoning":"{index} ({thing.name}) itself"}}'
-        )
+        assert f'{{"index":{index},"reasoning":"{index} ({thing.name}) itself"}}' in said[str(index)]
 
 
 def test_lines_are_seg_dt_and_the_same_every_time() -> None:
@@ -129,7 +127,7 @@ def test_a_packed_query_is_tokenized_and_predicted_as_if_it_stood_alone() -> Non
     plain = LlamaForCausalLM(config)
     plain.load_state_dict(model.state_dict())
     packed = [one for one in islice(stream(TOKENIZER, random.Random(3), 3), 40) if one.padded < 250][:2]
-    batch = collate(packed, TOKENIZER.pad_token_id, 0.5, SILENT)
+    batch = collate(packed, TOKENIZER.pad_token_id, 0.5, NONE, NONE)
     with torch.no_grad():
         together = states(model, batch)
         query, twin = batch.query, batch.ids.shape[1] - batch.count * batch.query
@@ -146,12 +144,23 @@ def test_a_packed_query_is_tokenized_and_predicted_as_if_it_stood_alone() -> Non
 
 def test_only_answers_count_where_prompts_weigh_nothing() -> None:
     packed = list(islice(stream(TOKENIZER, random.Random(3), 4), 2))
-    batch = collate(packed, TOKENIZER.pad_token_id, 0.0, SILENT)
+    batch = collate(packed, TOKENIZER.pad_token_id, 0.0, NONE, NONE)
     answers = sum(len(ids) - start for one in packed for ids, start in zip(one.queries, one.answers, strict=True))
     assert (batch.weight > 0).sum().item() == batch.answer.sum().item() == answers
     loss, right = loss_of(new_model(TOKENIZER, 0), batch)
     assert 6 < loss.item() < 10  # about the log of the vocabulary's size
     assert 0 <= right.item() < 0.2
+
+
+def test_a_verdict_counts_more_than_other_tokens_of_an_answer() -> None:
+    packed = list(islice(stream(TOKENIZER, random.Random(3), 4, "paths"), 2))
+    verdicts = np.array(['"keep":' in name for name in TOKENIZER.convert_ids_to_tokens(range(len(TOKENIZER)))])
+    plain, weighed = (collate(packed, TOKENIZER.pad_token_id, 0.0, NONE, which) for which in (NONE, verdicts))
+    following = plain.ids.roll(-1, dims=1)
+    decided = torch.from_numpy(verdicts)[following] & plain.answer
+    assert decided.any()
+    assert torch.equal(weighed.weight[decided], VERDICT_WEIGHT * plain.weight[decided])
+    assert torch.equal(weighed.weight[~decided], plain.weight[~decided])
 
 
 def test_batches_hold_the_tokens_that_they_may_and_both_renderings() -> None:
