@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 from peft import PeftModel, get_peft_model_state_dict
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from dtwinseger.sftdt import TunedRecord
 from dtwinseger.weights import weights_hash
@@ -37,13 +37,8 @@ def merge(adapter: Adapter, base: Path, out: Path, dtype: torch.dtype | None = N
         raise AdapterError(f"{out} is there already; name a new folder")
     model = AutoModelForCausalLM.from_pretrained(base, dtype="auto")
     kept = dtype or model.dtype
-    try:
-        tuned = PeftModel.from_pretrained(model.float(), adapter.folder)
-    except (RuntimeError, ValueError, KeyError) as error:
-        raise AdapterError(f"{adapter.folder} does not fit {base}: {error}") from error
-    if other := adapter.tensors ^ set(get_peft_model_state_dict(tuned)):
-        raise AdapterError(f"{adapter.folder} does not fit {base}: one of the two lacks {', '.join(sorted(other)[:3])}")
-    merged = tuned.merge_and_unload(safe_merge=True).to(kept)  # safe: an adapter with NaN is refused
+    adapted = tuned(model, base, adapter)
+    merged = adapted.merge_and_unload(safe_merge=True).to(kept)  # safe: an adapter with NaN is refused
     merged.config.dtype = kept
     merged.save_pretrained(out)
     for name in BESIDE:
@@ -51,6 +46,18 @@ def merge(adapter: Adapter, base: Path, out: Path, dtype: torch.dtype | None = N
             shutil.copyfile(base / name, out / name)
     name = f"{adapter.folder.resolve().name}@{adapter.hash}"
     TunedRecord(base=str(base), base_weights=weights_hash(base), adapter=name).write(out)
+
+
+def tuned(model: PreTrainedModel, folder: Path, adapter: Adapter) -> PeftModel:
+    """The model of `folder`, in float32, with the adapter on it. Raises AdapterError where the two do not fit."""
+    try:
+        found = PeftModel.from_pretrained(model.float(), adapter.folder)
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise AdapterError(f"{adapter.folder} does not fit {folder}: {error}") from error
+    if other := adapter.tensors ^ set(get_peft_model_state_dict(found)):
+        lacking = ", ".join(sorted(other)[:3])
+        raise AdapterError(f"{adapter.folder} does not fit {folder}: one of the two lacks {lacking}")
+    return found
 
 
 def main() -> None:

@@ -11,12 +11,12 @@ import shutil
 import sys
 from pathlib import Path
 
-from peft import PeftModel
+from peft.tuners.lora import LoraLayer
 from transformers import AutoModelForCausalLM
 
 from dtwinseger.weights import weights_hash
 from training.adapter import Adapter, AdapterError
-from training.merge import BESIDE
+from training.merge import BESIDE, tuned
 
 
 def unmerge(merged: Path, adapter: Adapter, out: Path) -> None:
@@ -25,14 +25,11 @@ def unmerge(merged: Path, adapter: Adapter, out: Path) -> None:
         raise AdapterError(f"{out} is there already; name a new folder")
     model = AutoModelForCausalLM.from_pretrained(merged, dtype="auto")
     kept = model.dtype
-    try:
-        tuned = PeftModel.from_pretrained(model.float(), adapter.folder)
-    except (RuntimeError, ValueError, KeyError) as error:
-        raise AdapterError(f"{adapter.folder} does not fit {merged}: {error}") from error
-    for name, module in tuned.named_modules():
-        if name.endswith("_proj") and hasattr(module, "get_delta_weight"):
+    adapted = tuned(model, merged, adapter)
+    for module in adapted.modules():
+        if isinstance(module, LoraLayer):
             module.get_base_layer().weight.data -= module.get_delta_weight("default")
-    base = tuned.unload().to(kept)
+    base = adapted.unload().to(kept)
     base.config.dtype = kept
     base.save_pretrained(out)
     for name in BESIDE:

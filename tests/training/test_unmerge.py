@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from tests.training.sftdt.runs import llama
@@ -41,3 +41,15 @@ def test_a_merged_model_without_its_adapter_is_its_base_again(tmp_path: Path) ->
     assert not (tmp_path / "again/sftdt.json").exists()
     with pytest.raises(AdapterError, match="is there already"):
         unmerge(tmp_path / "merged", adapter, tmp_path / "again")
+
+
+@pytest.mark.filterwarnings("ignore:Found missing adapter keys")  # PEFT only warns
+def test_an_adapter_that_lacks_a_layer_of_the_model_is_refused(tmp_path: Path) -> None:
+    base = llama(tmp_path / "base")
+    adapter_of(base, tmp_path / "adapter")
+    factors = load_file(tmp_path / "adapter/adapter_model.safetensors")
+    lost = next(iter(factors))
+    save_file({name: f for name, f in factors.items() if name != lost}, tmp_path / "adapter/adapter_model.safetensors")
+    with pytest.raises(AdapterError, match=f"one of the two lacks {lost}"):
+        unmerge(base, Adapter.load(tmp_path / "adapter"), tmp_path / "again")
+    assert not (tmp_path / "again").exists()
