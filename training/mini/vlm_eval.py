@@ -172,14 +172,16 @@ def table_of(right: dict[str, list[bool]], title: str) -> Table:
 
 def main(
     model: Annotated[Path, typer.Option(help="Folder of the model.")] = Path("models/dtwin-mini-vlm"),
-    scenes: Annotated[int, typer.Option(max=FIRST_SEED, help="Held-out ones.")] = 100,
-    first_seed: Annotated[int, typer.Option(help="Seeds below 10,000 are held out.")] = 0,
+    scenes: Annotated[int, typer.Option(min=1, help="Held-out ones.")] = 100,
+    first_seed: Annotated[int, typer.Option(min=0, help=f"Seeds below {FIRST_SEED:,} are held out.")] = 0,
     sam: Annotated[
         Path | None, typer.Option(help="Folder of a SAM, whose masks are shown, not perturbed ones.")
     ] = None,
     threads: int = 1,
 ) -> None:
     """Print shares of right answers on held-out scenes."""
+    if first_seed + scenes > FIRST_SEED:
+        raise typer.BadParameter(f"scenes of seeds from {FIRST_SEED:,} on are trained on: take fewer, or a lower seed")
     torch.set_num_threads(threads)
     device = best_device()
     vlm, processor = load(model)

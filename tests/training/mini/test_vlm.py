@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import typer
 from transformers import LlavaProcessor
 
 from dtwinseger import prompts
@@ -17,7 +18,7 @@ from training.mini.rendering import FIRST_SEED, square, store_scene
 from training.mini.scene_store import Contents, Store, create
 from training.mini.vlm import Hints, Recipe, loss_of, pixels, train, vocabulary
 from training.mini.vlm_data import Batch, Sequences, draw
-from training.mini.vlm_eval import as_served, evaluate, questions, told
+from training.mini.vlm_eval import as_served, evaluate, main, questions, told
 from training.mini.vlm_model import HIDDEN, IMAGE, PATCH, SIDE, load, make_model
 from training.scenes import render_scene
 
@@ -180,6 +181,11 @@ def test_right_answers_are_counted_as_right() -> None:
     right = evaluate(_knowing(0), [0], None)
     assert right.keys() >= {"exact: object", "perceived, parts asked for: part", "granularity, held-out phrasings"}
     assert all(all(hits) for hits in right.values())
+
+
+def test_scenes_that_training_sees_are_not_evaluated() -> None:
+    with pytest.raises(typer.BadParameter, match="10,000 on are trained on"):
+        main(scenes=100, first_seed=FIRST_SEED - 99)
 
 
 def _knowing(seed: int) -> Callable[[list[list[prompts.Message]]], list[str]]:
