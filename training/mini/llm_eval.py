@@ -23,12 +23,13 @@ from training.mini.llm_writer import Prompt, Writer
 from training.scenes import render_scene
 from training.scenes.asked import asker_of, twin_of
 from training.scenes.queries import Query
+from training.scenes.render import TRAINING
 from training.scenes.things import rows, take_apart
 from training.scenes.twins import Level
 from training.scenes.vocabulary import held_out
 from training.segdt.reading import read
 
-HELD_OUT = range(10_000)  # scene seeds that training never sees
+HELD_OUT = range(TRAINING)  # scene seeds that training never sees
 IMAGE = (512, 512)  # height, width
 MAX_NEW_TOKENS = 1400
 LEVELS: tuple[Level, ...] = ("object", "part")

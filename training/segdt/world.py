@@ -13,11 +13,11 @@ from dtwinseger.twin import TwinObject
 from training.scenes import render_scene
 from training.scenes.asked import asker_of, faithful, twin_of
 from training.scenes.queries import Query
-from training.scenes.render import SMALLEST
+from training.scenes.render import SMALLEST, TRAINING
 
 __all__ = ["ANNOTATOR", "HELD_OUT", "SMALLEST", "TrueQuery", "TrueScene", "true_scene"]
 
-HELD_OUT = 10_000  # seeds below are for evaluation
+HELD_OUT = TRAINING  # seeds below are for evaluation
 ANNOTATOR = "world"
 PARTS = 0.25  # of the queries are for parts
 _DRAWS = 4  # for each query that is wanted
