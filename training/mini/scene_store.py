@@ -32,7 +32,7 @@ COLUMNS: dict[str, tuple[tuple[int, ...], np.dtype[np.generic]]] = {  # name -> 
 
 @dataclass(frozen=True)
 class Contents:
-    """What a store is of. masks: `perturbed` true ones, or of a SAM, by the name of its weights."""
+    """What a store is of. masks: `perturbed` true ones, or those of a SAM, named by its folder."""
 
     first_seed: int
     scenes: int

@@ -148,7 +148,7 @@ def _object(rng: np.random.Generator, found: SceneObject) -> Mask:
 
 
 def _ground(rng: np.random.Generator, scene: Scene) -> Mask:
-    """A piece of ground: a blob, or all of one side, with at most a little of any object in it."""
+    """A piece of ground without what stands on it: a blob, or all of one side; all ground where that is too little."""
     height, width = scene.image.shape[:2]
     free = ~np.logical_or.reduce([found.mask for found in scene.objects])
     y, x = np.ogrid[:height, :width]

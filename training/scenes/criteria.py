@@ -227,7 +227,7 @@ Criterion = IsKind | Is | IsPart | OfKind | Place | Not | Relates | Missing | Ex
 
 
 def near(things: Sequence[Thing], index: int, other: int) -> str | None:
-    """How the twin says that the two are close, if it does: "next_to", or that one is inside of the other."""
+    """How the twin says that the two are close, if it does: next to, overlapping, or one inside of the other."""
     for relation in things[index - 1].relations:
         if relation.target == other and relation.predicate in ("next_to", "inside", "overlapping"):
             return relation.predicate

@@ -40,8 +40,9 @@ KINDS = tuple(dict.fromkeys(chain(("group",), *(kinds for _, _, kinds in FAMILIE
 def queries(scene: Scene, count: int, families: Sequence[str] = tuple(FAMILIES)) -> list[tuple[Twin, Query]]:
     """Up to `count` different queries about the scene, each with the twin that it is about.
 
-    The families take turns, and in each its kinds do; which comes first goes with the scene's seed. Of four scenes two
-    are asked in phrasings that training never sees. Two of five queries for nothing are for parts.
+    The families take turns, and in each its kinds do; which comes first goes with the scene's seed. Every second run of
+    as many scenes as there are families is asked in phrasings that training never sees. Two of five queries for nothing
+    are for parts.
     """
     twins: dict[Level, Twin] = {}
     held_out = (scene.seed // len(families)) % 2 == 1
