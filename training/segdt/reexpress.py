@@ -10,11 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dtwinseger.twin import Decision, Step, TwinObject
+from training.scenes.phrases import PLACES
+from training.scenes.things import INVERSE
 from training.scenes.vocabulary import KINDS, MATERIALS, PATTERNS
 
 UNDESCRIBED = "no description"
 
 _NUMBER = re.compile(r"\b(\d+)\b(?: \(([^()]*)\))?")  # an object's index, and what the twin calls the object
+_RELATED = re.compile(r"([a-z ]+) (\d+) \(")  # a relation as the twin words it, and its target
 _EMPTY = frozenset(("a", "an", "the", "is", "are", "of"))  # words that say nothing of an object
 _DENIED, _PLAIN = "is not ", "is plain"
 _SURFACES = frozenset((*PATTERNS, *MATERIALS))
@@ -46,7 +49,8 @@ def reexpress(path: Sequence[Step], seen: Perception) -> tuple[tuple[Step, ...],
     An object that no true one matches is dropped in the first step that decides on it: as a piece of one that does,
     where the twin says that it is inside of that, else by its description. A refined semantic is the perceived one. The
     path ends where nothing is left. Raises NotFoundError where it needs an object that is missing, ContradictedError
-    where a kept object is not described as what it is kept for, or a dropped one as what it is dropped for not being.
+    where a kept object is not described as what it is kept for, or a dropped one as what it is dropped for not being,
+    and where one that no true one matches has the place, or the relation, that a step asks for.
     """
     true_index = {here: there for there, here in seen.same.items()}
     left = sorted(seen.objects)
@@ -99,7 +103,7 @@ def _stray(index: int, criterion: str, seen: Perception) -> str:
     for relation in found.relations:
         if relation.predicate == "inside" and relation.target in wholes:
             return f"only a piece of {relation.target} ({_name(seen.objects[relation.target])})"
-    if _described_as(criterion, found):
+    if _described_as(criterion, found) or _placed_as(criterion, index, seen):
         raise ContradictedError(f"object {index}")
     return found.semantic or UNDESCRIBED
 
@@ -113,6 +117,21 @@ def _described_as(criterion: str, found: TwinObject) -> bool:
     if criterion.startswith(_DENIED):
         return bool(words & KINDS.keys()) and not _described_as(criterion.removeprefix(_DENIED), found)
     return any(said and said <= words for said in map(_words, criterion.split(" or ")))
+
+
+def _placed_as(criterion: str, index: int, seen: Perception) -> bool:
+    """Whether the twin says of the object that it lies or relates so: "is at the left", "is above 3 (mug)"."""
+    said, found = criterion.removeprefix("is "), seen.objects[index]
+    if said in PLACES:
+        return set(said.split()) <= set(found.spatial.partition(";")[0].split())
+    for alternative in _renumbered(said, seen).split(" or "):
+        if match := _RELATED.match(alternative):
+            predicate, target = match[1].replace(" ", "_"), int(match[2])
+            here = {relation.predicate for relation in found.relations if relation.target == target}
+            there = {relation.predicate for relation in seen.objects[target].relations if relation.target == index}
+            if predicate in here or INVERSE.get(predicate) in there:
+                return True
+    return False
 
 
 def _words(text: str | None) -> frozenset[str]:

@@ -194,6 +194,26 @@ def test_no_path_says_what_the_twin_denies(names: tuple[str, ...]) -> None:
         reexpress(true, seen(objects_called(*names), objects_called("mug", "tree"), {1: 1, 2: 2}))
 
 
+@pytest.mark.parametrize(
+    ("criterion", "contradicted"),
+    [
+        *(("is at the left", True), ("is at the bottom", False), ("is right of 1 (mug)", True)),
+        *(("is left of 1 (mug)", False), ("is left of 2 (tree)", True), ("is 1 (mug) or right of 1 (mug)", True)),
+    ],
+)
+def test_what_is_none_of_the_objects_is_nowhere_that_a_step_asks_for(criterion: str, contradicted: bool) -> None:
+    true = [step(1, criterion, (1, "1 (mug) itself", False), (2, "right of 1 (mug)", False))]
+    # The hat lies right of the mug and left of the tree, which is smaller and tells so.
+    perceived = seen(objects_called("mug", "hat", "tree"), objects_called("mug", "tree"), {1: 1, 2: 3})
+    if contradicted:
+        with pytest.raises(ContradictedError):
+            reexpress(true, perceived)
+    else:
+        path, indices = reexpress(true, perceived)
+        assert indices == ()
+        assert path[0].decisions[1].reasoning == "a hat"
+
+
 @pytest.mark.parametrize("stray", ["red hat", "background"])
 def test_what_a_path_denies_is_read_in_the_perceived_words(stray: str) -> None:
     true = [step(1, "is not red", (1, "is red", False), (2, "is blue", True))]
