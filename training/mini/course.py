@@ -1,4 +1,4 @@
-"""A training that ends by the clock, on a GPU or a CPU: what SAM and VLM have in common."""
+"""A training that ends by the clock: what SAM and VLM share; the LLM has its optimizers from here."""
 
 import ctypes
 import math
