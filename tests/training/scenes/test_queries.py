@@ -8,13 +8,13 @@ from functools import cache
 import pytest
 
 from dtwinseger.twin import render_twin, violations
-from training.scenes import COLORS, KINDS, SIZES, phrases, render_scene, strange
+from training.scenes import COLORS, KINDS, SIZES, casting, phrases, render_scene, strange
 from training.scenes.asked import faithful
 from training.scenes.criteria import SIDES
 from training.scenes.part_uses import PART_USES
 from training.scenes.paths import MOST_STEPS, pairs
 from training.scenes.phrases import Phrasings
-from training.scenes.queries import QUERY_KINDS, Asker, Query
+from training.scenes.queries import QUERY_KINDS, Asker, Query, groups
 from training.scenes.things import Thing, place, rows, take_apart
 from training.scenes.twins import Level, true_twin
 from training.scenes.uses import DOES, FOR
@@ -107,12 +107,7 @@ def test_an_independent_reading_of_the_words_gives_the_same_answer() -> None:
     for kind in ("name", "description", "color", "size", "number"):
         for seed, query in asked("object", kind):
             said = {single.get(word, word) for word in WORD.findall(query.text.lower())}
-            if (
-                said & {plural(name) for name in CLASSES}
-                | said & set(CLASSES)
-                | {"or"} & said
-                | {"pieces", "piece"} & said
-            ):
+            if said & {*CLASSES, *(plural(name) for name in CLASSES), "or"}:
                 continue
             words = said & looks
             expected = [
@@ -176,6 +171,15 @@ def test_the_one_at_the_end_of_an_order_is_there_by_its_numbers() -> None:
         else:
             values = {index: thing.area_percent * (1 if word == "largest" else -1) for index, thing in judged.items()}
         assert [index for index, value in values.items() if value == max(values.values())] == list(query.indices)
+
+
+def test_groups_are_rendered_and_asked_for_under_the_same_names() -> None:
+    assert casting.GROUPS.keys() == phrases.GROUPED.keys()
+    for kind, (name, _) in casting.GROUPS.items():
+        assert name in {f"a {word} of {plural(kind)}" for word in phrases.GROUPED[kind]}
+    assert casting.CONTENTS.keys() == set(groups.CONTAINERS)
+    assert {kind for held in casting.CONTENTS.values() for kind in held} == set(groups.CONTENTS)
+    assert all(name == plural(kind) for held in casting.CONTENTS.values() for kind, name in held.items())
 
 
 def test_most_of_what_is_asked_for_as_one_is_so_in_the_scene() -> None:
