@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Annotated
 
 import numpy as np
@@ -143,11 +144,14 @@ def train(recipe: Recipe, scenes: Path, perceived: Path | None, work: Path, outp
             save(state | {"optimizers": [optimizer.state_dict() for optimizer in optimizing]}, checkpoint)
             export(model, average.weights, processor, output)
 
+        joining = Lock()  # batches are drawn by several threads
+
         def drawn(number: int) -> Batch:
-            if perceived is not None and len(stores) == 1 and (perceived / "contents.json").exists():
-                second = open_store(perceived)
-                if len(second.there()) >= ENOUGH:
-                    stores.append(second)
+            with joining:
+                if perceived is not None and len(stores) == 1 and (perceived / "contents.json").exists():
+                    second = open_store(perceived)
+                    if len(second.there()) >= ENOUGH:
+                        stores.append(second)
             return draw(tuple(stores), sequences, recipe.batch, np.random.default_rng((recipe.seed, number)))
 
         saved, said, seen, steps = spent, spent, torch.zeros(2, device=device), 0
