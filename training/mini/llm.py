@@ -26,11 +26,12 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from training.mini.course import optimizers
 from training.mini.llm_batch import Batch, Batches, states
+from training.mini.llm_begin import begin
 from training.mini.llm_data import Answers
 from training.mini.llm_text import TOKENS, build
 from training.mini.llm_twins import MOST_OBJECTS
 
-RATE, WARMUP = 5e-3, 0.02  # the highest learning rate; the share of the time that it takes to get there
+RATE, WARMUP = 2.5e-3, 0.03  # the highest learning rate; the share of the time that it takes to get there
 AVERAGE = 0.998
 SAVE_S = 30.0  # between two checkpoints
 LOG_STEPS = 50
@@ -38,7 +39,7 @@ SHAPES: dict[Answers, dict[str, int]] = {
     "direct": {"hidden_size": 256, "intermediate_size": 640, "num_hidden_layers": 6, "num_attention_heads": 8},
     "paths": {"hidden_size": 192, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 6},
 }
-MOST_ROWS: dict[Answers, int] = {"direct": MOST_OBJECTS, "paths": 20}  # of a twin
+MOST_ROWS: dict[Answers, int] = {"direct": MOST_OBJECTS, "paths": 10}  # of a twin
 GPU_TOKENS, CPU_TOKENS = 49_152, 4096  # of a batch, padding included
 
 
@@ -129,14 +130,19 @@ def train(
     workers: int,
     tokens: int | None = None,
     answers: Answers = "direct",
+    begun: Path | None = None,
 ) -> None:
     """Train from the run's checkpoint, or from nothing, until it has been trained for `minutes`, and export to `out`.
 
-    workers: processes that draw the data; 0 draws it here. tokens: of a batch; None is what the device can take.
+    begun: folder of a model with which a run begins, see `llm_begin`; None is from nothing. workers: processes that
+    draw the data; 0 draws it here. tokens: of a batch; None is what the device can take.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     folder.mkdir(parents=True, exist_ok=True)
     run = Run(folder, seed, device, answers)
+    if begun and not run.step:
+        begin(run.model, run.tokenizer, begun)
+        run.average.load_state_dict(run.model.state_dict())
     count = sum(p.numel() for p in run.model.parameters())
     print(f"{count} parameters, {len(run.tokenizer)} tokens, on {device}, step {run.step}", flush=True)
     share = multiprocessing.Value("d", min(1.0, run.seconds / (60 * minutes)))
@@ -187,10 +193,11 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=8, help="processes that draw the data")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--paths", action="store_true", help="a smaller model of whole paths, which needs no adapter")
+    parser.add_argument("--begin", type=Path, metavar="MODEL", help="with the layers and known words of another one")
     options = parser.parse_args()
     out = options.out or options.run / "base"
     answers: Answers = "paths" if options.paths else "direct"
-    train(options.run, out, options.minutes, options.seed, options.workers, answers=answers)
+    train(options.run, out, options.minutes, options.seed, options.workers, answers=answers, begun=options.begin)
 
 
 if __name__ == "__main__":

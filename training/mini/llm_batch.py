@@ -1,6 +1,7 @@
 """Batches of packed queries: several twins, each followed by its queries, which see their twin and themselves alone."""
 
 import random
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -20,9 +21,10 @@ from training.mini.llm_twins import MOST_OBJECTS
 
 CHUNK = 128  # packs that are sorted by length before they are batched
 PROMPT_WEIGHT = 0.05  # of predicting a token of the prompt, so that twins and queries are read
-VERDICT_WEIGHT = 3.0  # of a token of an answer that keeps or drops an object; of another 1
+TELLING_WEIGHT = 3.0  # of a word of an answer, or of what keeps or drops an object; of another token 1
+WORD = re.compile(r"Ġ[a-z]+")  # Ġ is a space
 ALIGNED = 8  # tokens
-FEWEST, GROWN = 4, 0.25  # at most so many objects at first, and all of them after this share of the time
+FEWEST, GROWN = 5, 0.3  # at most so many objects at first, and all of them after this share of the time
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,12 @@ def collate(
     pad: int,
     prompt_weight: float,
     silent: NDArray[np.bool_],
-    verdicts: NDArray[np.bool_],
+    telling: NDArray[np.bool_],
 ) -> Batch:
     """silent: [V] bool, the tokens that follow from nothing; predicting them in a prompt counts nothing.
 
-    verdicts: [V] bool, the tokens that keep or drop an object; they count VERDICT_WEIGHT times as much as others.
+    telling: [V] bool, the tokens of an answer that say most: words, and what keeps or drops an object. They count
+    TELLING_WEIGHT times as much as others.
     """
     count = max(len(packed.queries) for packed in batch)
     twin, query = _padded(batch)
@@ -86,7 +89,7 @@ def collate(
         said = np.arange(1, n) >= begins
         answer[row, start : start + n - 1] = said
         following = tokens[1:]
-        answered = np.where(verdicts[following], VERDICT_WEIGHT * told, told)
+        answered = np.where(telling[following], TELLING_WEIGHT * told, told)
         weight[row, start : start + n - 1] = np.where(said, answered, np.where(silent[following], 0, prompt_weight))
 
     for row, packed in enumerate(batch):
@@ -162,7 +165,7 @@ class Batches(IterableDataset[Batch]):
         self._answers, self._most = answers, most
         names = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
         self._silent = np.array([name.lstrip(",.").isdigit() for name in names])  # coordinates follow from nothing
-        self._verdicts = np.array(['"keep":' in name for name in names])
+        self._telling = np.array(['"keep":' in name or bool(WORD.fullmatch(name)) for name in names])
 
     def __iter__(self) -> Iterator[Batch]:
         worker = get_worker_info()
@@ -175,7 +178,7 @@ class Batches(IterableDataset[Batch]):
             batches = list(batched(chunk, self._tokens))
             rng.shuffle(batches)
             for batch in batches:
-                yield collate(batch, self._tokenizer.pad_token_id, PROMPT_WEIGHT, self._silent, self._verdicts)
+                yield collate(batch, self._tokenizer.pad_token_id, PROMPT_WEIGHT, self._silent, self._telling)
 
 
 def batched(chunk: Sequence[Packed], tokens: int) -> Iterator[list[Packed]]:

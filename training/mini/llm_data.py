@@ -22,8 +22,8 @@ from training.scenes.queries import Asker, Query
 from training.scenes.things import Thing, place, rows, take_apart
 from training.scenes.words import article
 
-ROWS_SHARE = 0.2  # of the twins are rows, the others JSON
-PARTS_SHARE = 0.3  # of the twins are of parts
+ROWS_SHARE = {"direct": 0.2, "paths": 0.08}  # of the twins are rows, the others JSON
+PARTS_SHARE = {"direct": 0.3, "paths": 0.22}  # of the twins are of parts
 READ_SHARE = {"direct": 0.35, "paths": 0.05}  # of the twins are read out; a path reads by itself
 UNKNOWN_SHARE, GROUP_SHARE = 0.06, 0.06  # of the queries; of groups where the twin has one
 QUERIES, READINGS = 6, 3  # about one twin
@@ -62,14 +62,14 @@ def stream(
     tokenizer: PreTrainedTokenizerFast, rng: random.Random, most: int = MOST_OBJECTS, answers: Answers = "direct"
 ) -> Iterator[Packed]:
     """Twins of up to `most` objects with queries, without end, decided by `rng`."""
-    read = READ_SHARE[answers]
+    read, parts, as_rows = READ_SHARE[answers], PARTS_SHARE[answers], ROWS_SHARE[answers]
     while True:
-        level: Level = "part" if rng.random() < PARTS_SHARE else "object"
+        level: Level = "part" if rng.random() < parts else "object"
         objects, size = draw(rng, most, level)
         things = take_apart(objects)
         texts = readings(things, size, rng) if rng.random() < read else queries(things, size, rng, answers)
         if texts:
-            yield pack(tokenizer, things, size, texts, rng)
+            yield pack(tokenizer, things, size, texts, rng, as_rows)
 
 
 def queries(things: Sequence[Thing], size: Size, rng: random.Random, answers: Answers) -> list[tuple[str, str, float]]:
@@ -105,9 +105,10 @@ def pack(
     size: Size,
     texts: Sequence[tuple[str, str, float]],
     rng: random.Random,
+    as_rows: float,
 ) -> Packed:
-    """The twin with what is asked about it and answered, and something to repeat."""
-    rendering: Rendering = "rows" if rng.random() < ROWS_SHARE else "json"
+    """The twin with what is asked about it and answered, and something to repeat. as_rows: how often it is in rows."""
+    rendering: Rendering = "rows" if rng.random() < as_rows else "json"
     ending = QUERY_ROWS if rendering == "rows" else QUERY
     whole = tokenizer.apply_chat_template(reasoning("", rows(things, size), rendering), tokenize=False)
     twin = whole[: whole.rindex(ending)]

@@ -33,7 +33,7 @@ def samples(unit: int, seed: int, most: int) -> Iterator[SegDTSample]:
     rng = random.Random(f"lines {seed} {unit}")  # noqa: S311
     made = 0
     while made < UNIT:
-        level: Level = "part" if rng.random() < PARTS_SHARE else "object"
+        level: Level = "part" if rng.random() < PARTS_SHARE["direct"] else "object"
         objects, size = draw(rng, most, level)
         things = take_apart(objects)
         image = SegDTImage(

@@ -16,8 +16,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
 from dtwinseger.prompts import REASONING, REASONING_ROWS, reask, reasoning
 from dtwinseger.twin import render_answer, violations
 from dtwinseger.twin.text import RENDERINGS
-from training.mini.llm import loss_of, new_model, rate, train
-from training.mini.llm_batch import VERDICT_WEIGHT, Batches, collate, states
+from training.mini.llm import export, loss_of, new_model, rate, train
+from training.mini.llm_batch import TELLING_WEIGHT, Batches, collate, states
+from training.mini.llm_begin import begin
 from training.mini.llm_data import direct, readings, stream
 from training.mini.llm_lines import UNIT, samples
 from training.mini.llm_text import ASSISTANT, END, build
@@ -159,7 +160,7 @@ def test_a_verdict_counts_more_than_other_tokens_of_an_answer() -> None:
     following = plain.ids.roll(-1, dims=1)
     decided = torch.from_numpy(verdicts)[following] & plain.answer
     assert decided.any()
-    assert torch.equal(weighed.weight[decided], VERDICT_WEIGHT * plain.weight[decided])
+    assert torch.equal(weighed.weight[decided], TELLING_WEIGHT * plain.weight[decided])
     assert torch.equal(weighed.weight[~decided], plain.weight[~decided])
 
 
@@ -189,6 +190,16 @@ def test_training_goes_on_from_its_checkpoint(trained: Path, capsys: pytest.Capt
     train(trained, trained / "base", minutes=0.01, seed=0, workers=0, tokens=500)
     assert f"step {reached}" in capsys.readouterr().out
     assert torch.load(trained / "checkpoint.pt", weights_only=True)["step"] > reached
+
+
+def test_a_run_begins_with_what_another_model_has_learned(tmp_path: Path) -> None:
+    learned, fresh = (new_model(TOKENIZER, seed, "paths") for seed in (1, 2))
+    export(learned, TOKENIZER, tmp_path)
+    begin(fresh, TOKENIZER, tmp_path)
+    for name, weight in learned.state_dict().items():
+        assert torch.equal(fresh.state_dict()[name], weight.bfloat16().float()), name
+    with pytest.raises(ValueError, match="another shape"):
+        begin(new_model(TOKENIZER, 0, "direct"), TOKENIZER, tmp_path)
 
 
 def test_the_export_loads_as_any_causal_language_model(trained: Path) -> None:
