@@ -29,7 +29,7 @@ ROWS = tuple(
 
 
 def answered(path: Sequence[Step], indices: tuple[int, ...]) -> Answered:
-    query = Query("the red mug", "description", "object", indices, tuple(path))
+    query = Query("the red mug", "description", "object", indices, tuple(path), "seen")
     return Answered(Question(0, query, ROWS), Vote(ReasonAnswer(path=tuple(path), indices=indices)), at_first=True)
 
 

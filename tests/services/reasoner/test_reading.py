@@ -61,7 +61,8 @@ def test_rows_come_with_an_instruction_of_their_own(monkeypatch: pytest.MonkeyPa
 
 
 def test_another_rendering_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ValueError, match="rendering"), reasoner(monkeypatch, "http://h/v1", REASONER_RENDERING="xml"):
+    setting = {"REASONER_RENDERING": "xml"}
+    with pytest.raises(SystemExit, match="REASONER_RENDERING"), reasoner(monkeypatch, "http://h/v1", **setting):
         pass
 
 
