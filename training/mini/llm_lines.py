@@ -28,13 +28,13 @@ QUERIES = 4  # about one twin
 UNIT = 500  # samples that are decided by one seed and made at once
 
 
-def samples(unit: int, seed: int, most: int) -> Iterator[SegDTSample]:
-    """UNIT samples of twins of up to `most` objects, decided by their number and the seed."""
+def samples(unit: int, seed: int) -> Iterator[SegDTSample]:
+    """UNIT samples, decided by their number and the seed."""
     rng = random.Random(f"lines {seed} {unit}")  # noqa: S311
     made = 0
     while made < UNIT:
         level: Level = "part" if rng.random() < PARTS_SHARE["direct"] else "object"
-        objects, size = draw(rng, most, level)
+        objects, size = draw(rng, MOST_OBJECTS, level)
         things = take_apart(objects)
         image = SegDTImage(
             width=size[1], height=size[0], sha256=hashlib.sha256().hexdigest(), file=f"{GENERATOR}-{unit}-{made}"
@@ -56,17 +56,17 @@ def samples(unit: int, seed: int, most: int) -> Iterator[SegDTSample]:
             made += 1
 
 
-def lines(unit: int, seed: int, most: int) -> str:
+def lines(unit: int, seed: int) -> str:
     """The samples of a unit as lines."""
-    return "".join(sample.line() + "\n" for sample in samples(unit, seed, most))
+    return "".join(sample.line() + "\n" for sample in samples(unit, seed))
 
 
-def write(file: Path, count: int, seed: int, most: int, workers: int) -> None:
+def write(file: Path, count: int, seed: int, workers: int) -> None:
     """Write `count` samples, rounded up to whole units; the file is there when it is whole."""
     file.parent.mkdir(parents=True, exist_ok=True)
     fresh = file.with_suffix(".new")
     with multiprocessing.Pool(workers) as pool, fresh.open("w") as out:
-        for text in pool.imap(partial(lines, seed=seed, most=most), range(-(-count // UNIT))):
+        for text in pool.imap(partial(lines, seed=seed), range(-(-count // UNIT))):
             out.write(text)
     os.replace(fresh, file)
 
@@ -76,11 +76,10 @@ def main() -> None:
     parser.add_argument("file", type=Path)
     parser.add_argument("--samples", type=int, default=200_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--most", type=int, default=MOST_OBJECTS, help="objects of a twin")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
     began = time.monotonic()
-    write(options.file, options.samples, options.seed, options.most, options.workers)
+    write(options.file, options.samples, options.seed, options.workers)
     print(f"{options.file}: {options.file.stat().st_size / 1e6:,.0f} MB in {time.monotonic() - began:.0f} s")
 
 
