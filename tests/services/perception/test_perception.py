@@ -333,7 +333,7 @@ def test_memory_does_not_grow_over_500_requests_of_mixed_sizes(tmp_path: Path) -
                 rng.integers(0, 255, (height // 8 + 1, width // 8 + 1, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
             )
             strategy = ("hierarchical", "everything")[number % 2]
-            options = {"points_per_side": int(rng.integers(3, 6)), "strategy": strategy, "max_masks": 20}
+            options = {"points_per_side": int(rng.integers(4, 7)), "strategy": strategy, "max_masks": 20}
             answered(ask(url, image, {"levels": ["part", "object"], "options": options}))
             if number == 200:  # allocators and caches have what they keep
                 before = resident_kb(process)
