@@ -12,7 +12,7 @@ from rich.console import Console
 
 from benchmarks.scenes_quality import tables
 from benchmarks.scenes_quality.ablation import FULL, OPTIONS, ablation
-from benchmarks.scenes_quality.answers import records
+from benchmarks.scenes_quality.answers import by_sample
 from benchmarks.scenes_quality.base import base_services, bundled_base
 from benchmarks.scenes_quality.figures import Figures, Model
 from benchmarks.scenes_quality.oracles import oracles
@@ -127,7 +127,7 @@ def _evaluate(
     images, together = plan.root / plan.split / "images", plan.concurrency
     with evaluation.timed("pipeline"):
         asyncio.run(run(plan, read_options(OPTIONS / f"{FULL}.yaml"), out / FULL, console))
-        answered = records(out / FULL)
+        answered = by_sample(out / FULL)
     whole, by_stage = pipeline(questions, answered), stages(questions, answered)
     evaluation.add(tables.of_pipeline(whole), pipeline=whole)
     evaluation.add(tables.of_stages(by_stage), stages=by_stage)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.scenes_quality.answers import kept, outcomes, records
+from benchmarks.scenes_quality.answers import by_sample, kept, outcomes
 from benchmarks.scenes_quality.figures import Ablated, Outcome, gain, group
 from benchmarks.scenes_quality.oracles import perceived_twin
 from benchmarks.scenes_quality.questions import Question
@@ -67,7 +67,7 @@ def _asked(plan: Plan, questions: Sequence[Question], name: str, out: Path, cons
             if problem.code == "invalid_options":
                 return problem.detail
     asyncio.run(run(plan, options, out, console))
-    return outcomes(questions, records(out))
+    return outcomes(questions, by_sample(out))
 
 
 def _reasoned(

@@ -13,7 +13,7 @@ from rich.progress import track
 from benchmarks.scenes_quality.figures import Outcome
 from benchmarks.scenes_quality.questions import Question
 from dtwinseger.evaluation.metrics import Pixels, pixel_counts
-from dtwinseger.evaluation.runs.record import RESULTS, Record
+from dtwinseger.evaluation.runs.record import RESULTS, Record, records
 from dtwinseger.twin import Mask
 
 
@@ -32,11 +32,9 @@ class Kept(BaseModel):
         return Outcome(question, self.intersection, self.union, self.indices is None, not self.indices)
 
 
-def records(folder: Path) -> dict[str, Record]:
-    """The records of a finished run, by sample."""
-    with (folder / RESULTS).open("rb") as file:
-        read = [Record.model_validate_json(line) for line in file]
-    return {record.sample_id: record for record in read}
+def by_sample(folder: Path) -> dict[str, Record]:
+    """The records of a finished run, by sample. Raises RunError for a line that is none."""
+    return {record.sample_id: record for record in records(folder / RESULTS)}
 
 
 def outcomes(questions: Sequence[Question], run: dict[str, Record]) -> list[Outcome]:

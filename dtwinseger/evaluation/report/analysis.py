@@ -14,7 +14,7 @@ from dtwinseger.evaluation.metrics import ious
 from dtwinseger.evaluation.report.faults import RIGHT_IOU, Fault, best_union, fault, reasoner_at
 from dtwinseger.evaluation.report.tables import Scored
 from dtwinseger.evaluation.runs.journal import places, read_manifest
-from dtwinseger.evaluation.runs.record import RESULTS, Manifest, Record, RunError, digest
+from dtwinseger.evaluation.runs.record import RESULTS, Manifest, Record, RunError, digest, records
 from dtwinseger.evaluation.runs.tally import Tally
 from dtwinseger.evaluation.samples import Sample
 from dtwinseger.evaluation.scoring import score
@@ -115,10 +115,8 @@ def _look(
 ) -> Iterator[Case]:
     """Each result as a case, one at a time."""
     options = SegmentOptions.model_validate(manifest.options)
-    with results.open("rb") as file:
-        for line in file:
-            record = Record.model_validate_json(line)
-            yield _case(samples[record.position], record, float(each[record.position]), options.reasoning, reasoner_url)
+    for record in records(results):
+        yield _case(samples[record.position], record, float(each[record.position]), options.reasoning, reasoner_url)
 
 
 def _case(sample: Sample, record: Record, iou: float, options: ReasoningOptions, reasoner_url: str | None) -> Case:

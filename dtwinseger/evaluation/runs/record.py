@@ -1,15 +1,16 @@
 """What a run keeps: a manifest that says what was asked of whom, and one record a sample."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dtwinseger.api import GatewayInfo, Usage
 from dtwinseger.evaluation.datasets import Dataset
 from dtwinseger.evaluation.samples import Sample
-from dtwinseger.problems import ProblemCode
+from dtwinseger.problems import ProblemCode, in_words
 from dtwinseger.twin import DigitalTwin, Granularity, Index, Mask
 
 MANIFEST, RESULTS = "manifest.json", "results.jsonl"
@@ -120,6 +121,16 @@ class FreshRecord(Result):
     """A `Record` that is to be written."""
 
     twin: FreshTwin | None = None
+
+
+def records(path: Path) -> Iterator[Record]:
+    """Each line of a file of results, its twin checked. Raises RunError with the line that is none."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                yield Record.model_validate_json(line)
+            except ValidationError as error:
+                raise RunError(f"{path}:{number}: not a result: {in_words(error)[:300]}") from error
 
 
 def digest(samples: Sequence[Sample]) -> str:

@@ -1,5 +1,6 @@
 """The report is one page that needs nothing else, and says why answers are wrong."""
 
+import json
 import re
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from playwright.sync_api import sync_playwright
 from dtwinseger.api import Semantics
 from dtwinseger.evaluation.report.faults import best_union, fault, truly_described
 from dtwinseger.evaluation.report.published import ABLATION, TABLES
-from dtwinseger.evaluation.runs.record import MANIFEST
+from dtwinseger.evaluation.runs.record import MANIFEST, RESULTS
 from dtwinseger.evaluation.samples import TrueObject, Truth
 from dtwinseger.problems import Problem
 from dtwinseger.twin import DigitalTwin, Mask, build_objects
@@ -66,6 +67,19 @@ def test_a_failed_request_is_a_class_of_its_own(front: Gateway, scenes: Path, tm
     assert evaluate("report", tmp_path / "run", "--out", tmp_path / "report.html").exit_code == 0
     assert "| request failed | 2 |" in (tmp_path / "report.md").read_text()
     assert "answer: upstream_invalid, no path" in (tmp_path / "report.html").read_text()
+
+
+def test_a_twin_whose_mask_does_not_decode_is_told_with_its_line(report: Path) -> None:
+    """A run keeps twins as they came: they are checked here."""
+    results = report.parent / "first" / RESULTS
+    first, *others = results.read_text().splitlines()
+    record = json.loads(first)
+    record["twin"]["objects"][0]["mask"]["counts"] = "0"
+    results.write_text("\n".join([json.dumps(record), *others]) + "\n")
+    done = evaluate("report", results.parent, "--out", report)
+    assert done.exit_code == 1
+    assert f"{RESULTS}:1: not a result" in done.stderr
+    assert "do not fill an image" in done.stderr
 
 
 def test_a_report_on_another_data_set_is_refused(report: Path) -> None:
