@@ -12,11 +12,12 @@ from dtwinseger import __version__, api
 from dtwinseger.problems import Problem
 from dtwinseger.service.admission import Admission
 from dtwinseger.service.app import create_app
+from dtwinseger.service.headers import SecurityHeaders
 from dtwinseger.service.start import UnusableError, read_settings, starting
 from gateway import pages, resources, segmenting
 from gateway.access import Access
 from gateway.cache import Cache
-from gateway.headers import SecurityHeaders
+from gateway.headers import HEADERS
 from gateway.keyring import Keyring
 from gateway.openapi import describe
 from gateway.rate import Limiter, RateLimit
@@ -74,7 +75,7 @@ def create() -> FastAPI:
         log_level=settings.log_level,
         drain_s=settings.drain_s,
     )
-    app.add_middleware(SecurityHeaders)
+    app.add_middleware(SecurityHeaders, headers=HEADERS)
     app.state.cache = cache
     app.include_router(segmenting.router(services, runs, settings))
     app.include_router(resources.router(runs))

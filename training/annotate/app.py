@@ -6,7 +6,8 @@ from pathlib import PurePath
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 
-from training.annotate.local import Local
+from dtwinseger.service.headers import SecurityHeaders
+from training.annotate.local import HEADERS, Local
 from training.annotate.output import AnnotateError
 from training.annotate.session import Progress, Session, ShownSample
 from training.annotate.written import Written
@@ -21,6 +22,7 @@ def create(session: Session) -> FastAPI:
     """The app. Positions in its URLs count from 1, as the page does."""
     app = FastAPI(title="annotate", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(Local)
+    app.add_middleware(SecurityHeaders, headers=HEADERS)  # of what Local refuses too
 
     @app.exception_handler(AnnotateError)
     async def on_error(request: Request, error: AnnotateError) -> Response:

@@ -2,11 +2,11 @@
 
 from ipaddress import ip_address
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-_HEADERS = {
+HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
         "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
@@ -30,18 +30,13 @@ class Local:
             await self.app(scope, receive, send)
             return
 
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(_HEADERS)
-            await send(message)
-
         headers = Headers(scope=scope)
         answer: ASGIApp = self.app
         if not _is_loopback(headers.get("host", "")):
             answer = PlainTextResponse("open this page as http://127.0.0.1 or http://localhost, with its port", 421)
         elif _from_elsewhere(headers):
             answer = PlainTextResponse("a page of another site sent this", 403)
-        await answer(scope, receive, send_with_headers)
+        await answer(scope, receive, send)
 
 
 def _is_loopback(host: str) -> bool:
