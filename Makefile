@@ -76,13 +76,13 @@ bench-eval: setup ## scoring 1,000 and 10,000 predictions at 640x480 on 2 cores:
 bench-eval-run: setup ## a run of an evaluation: requests in flight, and twenty kills (doubles)
 	@$(BIN)/python -m benchmarks.evaluation_run
 
-train-mini: setup ## the bundled models from nothing: hours on a CPU, minutes on a GPU; goes on where it was stopped
+train-mini: setup ## the bundled models from nothing: hours, SAM and VLM minutes on a GPU; goes on where it was stopped
 	$(BIN)/python -m training.mini.render --out runs/scenes
 	$(BIN)/python -m training.mini.sam --scenes runs/scenes
 	$(BIN)/python -m benchmarks.sam_quality --tune --first-seed 9000
 	$(BIN)/python -m training.mini.render --out runs/perceived --sam models/dtwin-mini-sam --scenes 5000 --first-seed 50000
 	$(BIN)/python -m training.mini.vlm --scenes runs/scenes --perceived runs/perceived
-	$(BIN)/python -m training.mini.llm --paths --run runs/llm --out models/dtwin-mini-llm --minutes 36 --workers 1
+	$(BIN)/python -m training.mini.llm --paths --run runs/llm --out models/dtwin-mini-llm --minutes 240 --workers 1
 
 # What is checked beside the tests, and releases.
 .PHONY: bench-rolling lint-k8s rules audit audit-code audit-licenses audit-vulnerabilities sbom release
