@@ -16,6 +16,7 @@ from dtwinseger.twin.mask import union
 FOLDER = Path(__file__).with_name("example")
 IMAGE = FOLDER / "scene.png"
 QUESTION = FOLDER / "question.json"
+ON_THE_PAGE = FOLDER.parent.parent / "gateway" / "pages" / "example.jpg"  # the same image, as the web page offers it
 
 SEED = 38  # held out: nothing is trained on scenes below 10,000
 SIDE = 512  # pixels
@@ -65,13 +66,15 @@ def judge(question: Question, result: SegmentResult) -> Verdict:
 
 
 def render() -> None:
-    """Write the image and the question."""
+    """Write the image, for the page too, and the question."""
     from training.scenes import render_scene  # the rendered world is needed here alone
 
     scene = render_scene(SEED, SIDE, SIDE)
     masks = tuple(Mask.encode(found.mask) for found in scene.objects if found.kind == KIND)
     FOLDER.mkdir(exist_ok=True)
-    Image.fromarray(scene.image).save(IMAGE, optimize=True)
+    image = Image.fromarray(scene.image)
+    image.save(IMAGE, optimize=True)
+    image.save(ON_THE_PAGE, quality=90, optimize=True)
     QUESTION.write_text(Question(query=QUERY, masks=masks).model_dump_json(indent=1) + "\n")
 
 
