@@ -18,6 +18,7 @@ from training.scenes.queries import QUERY_KINDS, Asker, Query, groups
 from training.scenes.things import Thing, place, rows, take_apart
 from training.scenes.twins import Level, true_twin
 from training.scenes.uses import DOES, FOR
+from training.scenes.vocabulary import held_out
 from training.scenes.words import CLASSES, part_plural, plural
 from training.scenes.world import Scene
 
@@ -198,6 +199,14 @@ def test_a_query_in_a_held_out_phrasing_is_never_drawn_for_training() -> None:
         assert {query.phrasing for _, query in held_out} == {"held_out"}
         texts = {re.sub(r"[?.]$", "", query.text.lower()) for _, query in seen}
         assert not texts & {re.sub(r"[?.]$", "", query.text.lower()) for _, query in held_out}
+
+
+def test_what_training_says_never_names_a_color_of_a_kind_that_is_held_out() -> None:
+    pairs = [f"{color} ({kind}|{plural(kind)})" for kind in KINDS for color in COLORS if held_out(color, kind)]
+    named = re.compile(rf"\b({'|'.join(pairs)})\b")
+    for level in LEVELS:
+        assert not [query.text for _, query in asked(level, "none", 40) if named.search(query.text.lower())]
+    assert [query.text for _, query in asked("object", "none", 40, held_out=True) if named.search(query.text)]
 
 
 def test_a_held_out_phrasing_has_no_word_that_training_never_sees() -> None:

@@ -47,12 +47,12 @@ def absent_look(speaker: Speaker) -> Look | None:
         look = replace(look, size=rng.choice(list(SIZES)))
     else:
         look = replace(look, surface=rng.choice(PATTERNS + MATERIALS))
-    return look if not speaker.fitting(look) else None
+    return look if speaker.may_name(look) and not speaker.fitting(look) else None
 
 
 def absent_kind(speaker: Speaker) -> Look | None:
     look = Look(color=speaker.rng.choice((None, None, *COLORS)), kinds=(speaker.rng.choice(list(KINDS)),))
-    return look if not speaker.fitting(look) else None
+    return look if speaker.may_name(look) and not speaker.fitting(look) else None
 
 
 def _look(speaker: Speaker) -> Query | None:

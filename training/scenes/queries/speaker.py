@@ -12,6 +12,7 @@ from training.scenes.looks import Look
 from training.scenes.paths import kept, solve
 from training.scenes.phrases import Phrasings
 from training.scenes.things import Thing
+from training.scenes.vocabulary import held_out
 from training.scenes.words import CLASSES, MASS, NUMBERS, article
 
 
@@ -31,7 +32,8 @@ class Query:
 class Speaker:
     """Speaks about `things`; `known` are the indices of those whose kind the world has, `kinds` their kinds.
 
-    size: (height, width) of the image. of_parts: whether the twin is one of parts.
+    size: (height, width) of the image. of_parts: whether the twin is one of parts. held_out: whether what is kept from
+    training may be said.
     """
 
     def __init__(self, things: Sequence[Thing], size: tuple[int, int], rng: random.Random, held_out: bool) -> None:
@@ -90,6 +92,11 @@ class Speaker:
 
     def class_look(self, name: str, color: str | None = None) -> Look:
         return Look(color=color, kinds=CLASSES[name], noun=name)
+
+    def may_name(self, look: Look) -> bool:
+        """Whether it may be said of nothing: what training says never names a color of a kind that is held out."""
+        color = look.color
+        return self.held_out or color is None or not any(held_out(color, kind) for kind in look.kinds)
 
     # --- how it is said ---
 
