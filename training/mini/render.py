@@ -70,7 +70,7 @@ def _render(index: int) -> None:
 
 
 def main(
-    scenes: Annotated[int, typer.Option(help="How many; about 1.2 MB each.")] = 20_000,
+    scenes: Annotated[int, typer.Option(help="How many; about 1.8 MB each.")] = 20_000,
     out: Annotated[Path, typer.Option(help="Folder of the store.")] = Path("runs/scenes"),
     workers: Annotated[int, typer.Option(help="Processes.")] = os.cpu_count() or 1,
     first_seed: Annotated[int, typer.Option(min=FIRST_SEED, help="Seeds below are held out.")] = FIRST_SEED,

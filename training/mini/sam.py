@@ -8,17 +8,17 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from training.mini.course import Average, Clock, best_device, optimizers, prefetched, save, set_up
 from training.mini.rendering import CLASSES
 from training.mini.sam_data import Batch, Raw, prompted, taken
-from training.mini.sam_model import CONFIG, Decoded, build_sam, decode, encode
+from training.mini.sam_model import CONFIG, Decoded, begin, build_sam, decode, encode
 from training.mini.scene_store import Store, open_store
 
-NAME, VERSION = "dtwin-mini-sam", "2.0"
+NAME, VERSION = "dtwin-mini-sam", "2.1"
 IOU_THRESHOLD = 0.5  # recommended until `benchmarks.sam_quality --tune` has chosen one
 
 
@@ -87,15 +87,20 @@ def losses(decoded: Decoded, batch: Batch, edge_weight: float) -> tuple[Tensor, 
     return of_masks, F.mse_loss(decoded.iou, wanted), iou
 
 
-def train(recipe: Recipe, scenes: Path, work: Path, output: Path, device: torch.device) -> None:
+def train(
+    recipe: Recipe, scenes: Path, work: Path, output: Path, device: torch.device, begun: Path | None = None
+) -> None:
     """Train for `recipe.minutes`, from the checkpoint in `work` where there is one; export to `output` as it goes.
 
-    scenes: a folder that `training.mini.render` fills, or has filled.
+    scenes: a folder that `training.mini.render` fills, or has filled. begun: folder of a SAM with whose weights a
+    training begins, see `sam_model.begin`; None is from nothing.
     """
     torch.manual_seed(recipe.seed)
     store = open_store(scenes)
     sam = build_sam(CONFIG)
     nn.init.trunc_normal_(sam.image_encoder.pos_embed, std=0.02)
+    if begun:
+        begin(sam, load_file(begun / "model.safetensors"))
     dense = Dense(CONFIG["image_encoder"]["out_chans"])
     model = nn.ModuleDict({"sam": sam, "dense": dense}).to(device)
     optimizing = optimizers(model, inside, recipe.learning_rate, recipe.weight_decay)
@@ -197,6 +202,7 @@ def main(
     learning_rate: float = Recipe.learning_rate,
     seed: int = 0,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
+    begun: Annotated[Path | None, typer.Option("--begin", help="Folder of a SAM to begin with.")] = None,
 ) -> None:
     """Train dtwin-mini-sam on rendered scenes; run again with the same --work to resume."""
     device = best_device()
@@ -204,7 +210,7 @@ def main(
     on_gpu = device.type == "cuda"
     time = minutes or (10 if on_gpu else 240)
     size = batch or (48 if on_gpu else 6)
-    train(Recipe(time, seed, size, learning_rate=learning_rate), scenes, work, output, device)
+    train(Recipe(time, seed, size, learning_rate=learning_rate), scenes, work, output, device, begun)
 
 
 if __name__ == "__main__":

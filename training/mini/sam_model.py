@@ -6,13 +6,16 @@ from typing import Any
 
 import torch
 from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
+from segment_anything.modeling.image_encoder import get_rel_pos
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from services.perception.encoder import attend_widened, join, places, split
 
 # What the service reads from config.json, beside name, version and the recommended threshold.
 CONFIG: dict[str, Any] = {
     "image_encoder": {
-        "img_size": 384,
+        "img_size": 512,
         "patch_size": 16,
         "embed_dim": 256,
         "depth": 8,
@@ -26,8 +29,8 @@ CONFIG: dict[str, Any] = {
     },
     "prompt_encoder": {
         "embed_dim": 128,
-        "image_embedding_size": [24, 24],
-        "input_image_size": [384, 384],
+        "image_embedding_size": [32, 32],
+        "input_image_size": [512, 512],
         "mask_in_chans": 16,
     },
     "transformer": {"depth": 2, "embedding_dim": 128, "mlp_dim": 512, "num_heads": 4},
@@ -54,19 +57,54 @@ def build_sam(config: dict[str, Any]) -> Sam:
     )
 
 
+def begin(sam: Sam, weights: dict[str, Tensor]) -> None:
+    """Give `sam` the weights of one that is like it but for its image's side: tables of positions are interpolated."""
+    own = sam.state_dict()
+    for name, new in own.items():
+        old = weights[name].float()
+        if name.endswith("pos_embed"):  # [1, h, w, C]
+            old = F.interpolate(old.permute(0, 3, 1, 2), new.shape[1:3], mode="bicubic").permute(0, 2, 3, 1)
+        elif "rel_pos" in name:  # [2 * side - 1, C]
+            old = F.interpolate(old.T[None], len(new), mode="linear")[0].T
+        own[name] = old
+    sam.load_state_dict(own)
+
+
 @dataclass(frozen=True)
 class Decoded:
     """For B images with P prompts each and the four mask tokens."""
 
-    logits: Tensor  # [B, P, 4, 96, 96]
+    logits: Tensor  # [B, P, 4, 128, 128]
     iou: Tensor  # [B, P, 4]
 
 
 def encode(sam: Any, images: Tensor) -> Tensor:
-    """Embeddings [B, C, h, w] of normalised images [B, 3, 384, 384]; in bfloat16 under autocast."""
-    embeddings: Tensor = sam.image_encoder(images)
+    """Embeddings [B, C, h, w] of normalised images [B, 3, 512, 512]; in bfloat16 under autocast."""
     device = images.device.type
+    embeddings: Tensor = encode_fused(sam.image_encoder, images) if device == "cuda" else sam.image_encoder(images)
     return embeddings.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else embeddings
+
+
+def encode_fused(vit: Any, images: Tensor) -> Tensor:
+    """What `vit` gives, with the service's fused attention, whose relative positions are further channels."""
+    x = vit.patch_embed(images) + vit.pos_embed  # [B, h, w, E]
+    for block in vit.blocks:
+        x = x + block.attn.proj(_attended(block, block.norm1(x)))
+        x = x + block.mlp(block.norm2(x))
+    embeddings: Tensor = vit.neck(x.permute(0, 3, 1, 2))
+    return embeddings
+
+
+def _attended(block: Any, x: Tensor) -> Tensor:
+    """What each token of [B, h, w, E] gathers from its window, or from all."""
+    attention, window = block.attn, block.window_size or x.shape[1]
+    qkv = split(attention.qkv(x), window, attention.num_heads, attention.qkv.bias)
+    channels = qkv.shape[-1]
+    learned = (attention.rel_pos_h, attention.rel_pos_w)
+    rel_h, rel_w = ((get_rel_pos(window, window, each) * channels**0.5).to(qkv) for each in learned)
+    q, k, v = qkv.unbind()
+    gathered = attend_widened(q, k, v, rel_h, rel_w, places(window, channels).to(qkv))
+    return join(gathered, window, *x.shape[:3])
 
 
 def decode(sam: Sam, embeddings: Tensor, points: Tensor) -> Decoded:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from training.mini.asked import QUERY
 from training.mini.shown import RECORD, SLOTS
 
-SIDE = 384  # of an image as SAM sees it
+SIDE = 512  # of an image as SAM sees it
 VIEW = 96  # of a picture as the VLM sees it
 VIEWS = 12  # masks of a scene
 QUERIES = 24  # of a scene

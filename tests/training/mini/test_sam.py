@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from training.mini.rendering import FIRST_SEED, at_side, store_image
 from training.mini.sam import Recipe, losses, train
 from training.mini.sam_data import GRID, Batch, Raw, prompted, taken
 from training.mini.sam_masks import prepared, proposer
-from training.mini.sam_model import CONFIG, Decoded, build_sam, decode, encode
+from training.mini.sam_model import CONFIG, Decoded, begin, build_sam, decode, encode, encode_fused
 from training.mini.scene_store import SIDE, Contents, Store, create, in_memory
 from training.mini.shown import numbered
 from training.scenes import render_scene
@@ -105,6 +106,35 @@ def test_the_training_decoder_gives_what_the_class_gives(batch: Batch) -> None:
         logits, iou = sam.mask_decoder.predict_masks(embeddings, place, sparse, dense)
         assert torch.allclose(decoded.logits[0], logits, atol=1e-5)
         assert torch.allclose(decoded.iou[0], iou, atol=1e-5)
+
+
+def test_the_fused_encoder_gives_what_the_class_gives_and_its_gradients(batch: Batch) -> None:
+    torch.manual_seed(0)
+    vit = build_sam(CONFIG | {"image_encoder": CONFIG["image_encoder"] | {"depth": 2}}).image_encoder
+    for name, table in vit.named_parameters():
+        if "pos" in name:
+            torch.nn.init.normal_(table, std=0.3)
+    outputs, gradients = [], []
+    for run in (vit, partial(encode_fused, vit)):
+        vit.zero_grad()
+        outputs.append(run(batch.images[:1]))
+        (outputs[-1] ** 2).mean().backward()
+        gradients.append({name: weight.grad.clone() for name, weight in vit.named_parameters()})
+    assert torch.allclose(*outputs, atol=1e-5)
+    for name, gradient in gradients[0].items():
+        assert torch.allclose(gradient, gradients[1][name], atol=1e-5 + 1e-3 * gradient.abs().max().item()), name
+
+
+def test_a_sam_of_another_side_begins_one() -> None:
+    small = build_sam(CONFIG | {"image_encoder": CONFIG["image_encoder"] | {"img_size": 384}})
+    torch.nn.init.constant_(small.image_encoder.pos_embed, 0.25)
+    large = build_sam(CONFIG)
+    begin(large, small.state_dict())
+    old, new = small.state_dict(), large.state_dict()
+    assert torch.allclose(new["image_encoder.pos_embed"], torch.full((1, 32, 32, 256), 0.25))
+    same = [name for name, value in old.items() if value.shape == new[name].shape]
+    assert all(torch.equal(old[name], new[name]) for name in same)
+    assert {name.rpartition(".")[2] for name in old.keys() - same} == {"pos_embed", "rel_pos_h", "rel_pos_w"}
 
 
 def perfect(batch: Batch) -> Tensor:
