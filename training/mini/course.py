@@ -85,14 +85,20 @@ def set_up(device: torch.device, threads: int) -> None:
 def optimizers(
     model: nn.Module, inside: Callable[[str], bool], learning_rate: float, weight_decay: float
 ) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices whose name is `inside` a transformer, AdamW for everything else."""
+    """On a CPU Muon for the matrices whose name is `inside` a transformer, AdamW for everything else.
+
+    On a GPU AdamW for all: there Muon's many small products, launched one by one, take longer than all else of a step.
+    """
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and inside(name)]
     chosen = {id(p) for p in matrices}
     rest = [p for p in model.parameters() if id(p) not in chosen]
-    fused = rest[0].is_cuda
+    betas = (0.9, 0.98)
+    if rest[0].is_cuda:
+        groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
+        return [torch.optim.AdamW(groups, lr=learning_rate, betas=betas, fused=True)]
     return [
         torch.optim.Muon(matrices, lr=learning_rate, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(rest, lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.0, fused=fused),
+        torch.optim.AdamW(rest, lr=learning_rate, betas=betas, weight_decay=0.0),
     ]
 
 

@@ -16,7 +16,7 @@ from training.mini import vlm_answers as answers
 from training.mini.course import Average, Clock, best_device, optimizers, prefetched, save, set_up, to
 from training.mini.scene_store import Store, open_store
 from training.mini.vlm_data import TOKENS_PER_PICTURE, Batch, Sequences, draw
-from training.mini.vlm_model import make_model, make_processor
+from training.mini.vlm_model import begin, make_model, make_processor
 from training.mini.vlm_model import save as export
 from training.scenes.vocabulary import COLORS, KINDS, MATERIALS, PATTERNS, SIZES
 
@@ -112,16 +112,27 @@ def vocabulary(store: Store, scenes: int) -> LlavaProcessor:
     return make_processor(answers.texts(sorted(spoken)), answers.FRAGMENTS)
 
 
-def train(recipe: Recipe, scenes: Path, perceived: Path | None, work: Path, output: Path, device: torch.device) -> None:
+def train(
+    recipe: Recipe,
+    scenes: Path,
+    perceived: Path | None,
+    work: Path,
+    output: Path,
+    device: torch.device,
+    begun: Path | None = None,
+) -> None:
     """Train for `recipe.minutes`, from the checkpoint in `work` where there is one; export to `output` as it goes.
 
     scenes, perceived: folders that `training.mini.render` fills, or has filled; of the second one, from when it holds
-    ENOUGH scenes, half of the examples are.
+    ENOUGH scenes, half of the examples are. begun: folder of a VLM with whose weights a training begins.
     """
     stores = [open_store(scenes)]
     processor = vocabulary(stores[0], recipe.spoken_scenes)
     sequences = Sequences(processor)
-    model = make_model(processor.tokenizer, recipe.seed).train().to(device)
+    model = make_model(processor.tokenizer, recipe.seed)
+    if begun:
+        begin(model, processor.tokenizer, begun)
+    model.train().to(device)
     # On a CPU the backward pass of the eager one takes half the time of the fused one.
     model.set_attn_implementation("sdpa" if device.type == "cuda" else "eager")
     hints = Hints(model.config.text_config.hidden_size).to(device)
@@ -211,6 +222,7 @@ def main(
     learning_rate: float = Recipe.learning_rate,
     seed: int = 0,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
+    begun: Annotated[Path | None, typer.Option("--begin", help="Folder of a VLM to begin with.")] = None,
 ) -> None:
     """Train dtwin-mini-vlm on rendered scenes; run again with the same --work to resume."""
     device = best_device()
@@ -218,7 +230,7 @@ def main(
     on_gpu = device.type == "cuda"
     time = minutes or (8 if on_gpu else 180)
     size = batch or (512 if on_gpu else 48)
-    train(Recipe(time, seed, size, learning_rate=learning_rate), scenes, perceived, work, output, device)
+    train(Recipe(time, seed, size, learning_rate=learning_rate), scenes, perceived, work, output, device, begun)
 
 
 if __name__ == "__main__":

@@ -107,6 +107,20 @@ def make_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlavaForConditi
     return model
 
 
+def begin(model: LlavaForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, directory: Path) -> None:
+    """Give `model` the weights of the one in `directory`, of the same shape; of its words those that both have."""
+    other, processor = load(directory)
+    known, given, own = processor.tokenizer.get_vocab(), other.state_dict(), model.state_dict()
+    pairs = [(new, known[token]) for token, new in tokenizer.get_vocab().items() if token in known]
+    new, old = (torch.tensor(places) for places in zip(*pairs, strict=True))
+    for name, weights in given.items():
+        if name.endswith(("embed_tokens.weight", "lm_head.weight")):
+            own[name][new] = weights[old]
+        else:
+            own[name] = weights
+    model.load_state_dict(own)
+
+
 def save(
     model: LlavaForConditionalGeneration, weights: Mapping[str, Tensor], processor: LlavaProcessor, directory: Path
 ) -> None:

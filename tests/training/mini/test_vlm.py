@@ -19,7 +19,7 @@ from training.mini.scene_store import Contents, Store, create
 from training.mini.vlm import Hints, Recipe, loss_of, pixels, train, vocabulary
 from training.mini.vlm_data import Batch, Sequences, draw
 from training.mini.vlm_eval import as_served, evaluate, main, questions, told
-from training.mini.vlm_model import HIDDEN, IMAGE, PATCH, SIDE, load, make_model
+from training.mini.vlm_model import HIDDEN, IMAGE, PATCH, SIDE, begin, load, make_model
 from training.scenes import render_scene
 
 PICTURE_TOKENS = (SIDE // PATCH) ** 2
@@ -175,6 +175,18 @@ def test_training_resumes_and_what_is_saved_fits_the_repository_and_answers(
     assert all(torch.allclose(after["average"][name], value, atol=1e-3) for name, value in kept.items())
     asked = [prompts.granularity(query, views.png(render_scene(0).image)) for query in ("the kite", "kites")]
     assert told(model, processor, asked) == [told(model, processor, [one])[0] for one in asked]
+
+
+def test_a_training_begins_with_the_words_that_both_models_have(processor: LlavaProcessor) -> None:
+    bundled, known = load(BUNDLED)
+    model = make_model(processor.tokenizer, 0)
+    before = model.get_input_embeddings().weight.detach().clone()
+    begin(model, processor.tokenizer, BUNDLED)
+    old, new = (one.get_input_embeddings().weight for one in (bundled, model))
+    for token, place in processor.tokenizer.get_vocab().items():
+        there = known.tokenizer.get_vocab().get(token)
+        assert torch.equal(new[place], before[place] if there is None else old[there])
+    assert torch.equal(*(next(iter(one.model.vision_tower.parameters())) for one in (bundled, model)))
 
 
 def test_right_answers_are_counted_as_right() -> None:
