@@ -1,14 +1,15 @@
 """Trains the base of dtwin-mini-llm: a small Llama that reads a twin and a query and names the objects, without a path.
 
-python -m training.mini.llm --run runs/llm --minutes 4.5            # on a GPU
-python -m training.mini.llm --run runs/llm --minutes 300 --workers 1    # on a CPU
+python -m training.mini.llm --run runs/llm                # on a GPU
+python -m training.mini.llm --run runs/llm --workers 1    # on a CPU
 
-It is trained from nothing on direct answers (training.mini.llm_data), so that what SFTDT adds can be measured: the
-adapter is trained on it by `training.sftdt`. Workers draw twins and queries without end. The learning rate follows a
-cosine by the clock, not by steps; what is exported is the moving average of the weights. `--run` holds a checkpoint
-that is always whole: a later call goes on from it, with the minutes that are left.
+It is trained on direct answers and, at less weight, on paths (training.mini.llm_data): what SFTDT adds to it can be
+measured, since the adapter is trained on it by `training.sftdt`. Workers draw twins and queries without end. The
+learning rate follows a cosine by the clock, not by steps; what is exported is the moving average of the weights.
+`--run` holds a checkpoint that is always whole: a later call goes on from it, with the minutes that are left.
 
-With --paths it is another model: one that reasons by itself, for whom no GPU has trained an adapter.
+From nothing it takes some ten million tokens until it finds a row by its index; --begin starts with what another one
+can do already.
 """
 
 import argparse
@@ -27,28 +28,22 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from training.mini.course import optimizers
 from training.mini.llm_batch import Batch, Batches, states
 from training.mini.llm_begin import begin
-from training.mini.llm_data import Answers
 from training.mini.llm_text import TOKENS, build
-from training.mini.llm_twins import MOST_OBJECTS
 
-RATE, WARMUP = 2.5e-3, 0.03  # the highest learning rate; the share of the time that it takes to get there
+RATE, WARMUP = 1.5e-3, 0.03  # the highest learning rate; the share of the time that it takes to get there
 AVERAGE = 0.998
 SAVE_S = 30.0  # between two checkpoints
 LOG_STEPS = 50
-SHAPES: dict[Answers, dict[str, int]] = {
-    "direct": {"hidden_size": 256, "intermediate_size": 640, "num_hidden_layers": 6, "num_attention_heads": 8},
-    "paths": {"hidden_size": 192, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 6},
-}
-MOST_ROWS: dict[Answers, int] = {"direct": MOST_OBJECTS, "paths": 10}  # of a twin
-GPU_TOKENS, CPU_TOKENS = 49_152, 4096  # of a batch, padding included
+SHAPE = {"hidden_size": 256, "intermediate_size": 704, "num_hidden_layers": 4, "num_attention_heads": 8}
+GPU_TOKENS, CPU_TOKENS = 131_072, 4096  # of a batch, padding included
 
 
-def new_model(tokenizer: PreTrainedTokenizerFast, seed: int, answers: Answers = "direct") -> LlamaForCausalLM:
-    """An untrained model for the tokenizer: of about 5.4 M parameters, or of 2.5 M for paths."""
+def new_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
+    """An untrained model for the tokenizer, of about 4.1 M parameters."""
     torch.manual_seed(seed)
     return LlamaForCausalLM(
         LlamaConfig(
-            **SHAPES[answers],
+            **SHAPE,
             vocab_size=len(tokenizer),
             max_position_embeddings=TOKENS,
             tie_word_embeddings=True,
@@ -80,10 +75,10 @@ def rate(share: float) -> float:
 class Run:
     """A model in training: weights, their moving average, optimiser, and how far it is; its checkpoint in `folder`."""
 
-    def __init__(self, folder: Path, seed: int, device: torch.device, answers: Answers = "direct") -> None:
+    def __init__(self, folder: Path, seed: int, device: torch.device) -> None:
         self.tokenizer = build()
-        self.model = new_model(self.tokenizer, seed, answers).to(device)
-        self.average = new_model(self.tokenizer, seed, answers).to(device).requires_grad_(False)
+        self.model = new_model(self.tokenizer, seed).to(device)
+        self.average = new_model(self.tokenizer, seed).to(device).requires_grad_(False)
         self.optimizers = optimizers(self.model, lambda name: "layers" in name, RATE, 0.01)
         self.step, self.seconds, self.tokens = 0, 0.0, 0
         self._file = folder / "checkpoint.pt"
@@ -111,7 +106,8 @@ class Run:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer in self.optimizers:
-            optimizer.param_groups[0]["lr"] = RATE * factor
+            for group in optimizer.param_groups:
+                group["lr"] = RATE * factor
             optimizer.step()
             optimizer.zero_grad()
         keep = min(AVERAGE, (1 + self.step) / (10 + self.step))
@@ -129,7 +125,6 @@ def train(
     seed: int,
     workers: int,
     tokens: int | None = None,
-    answers: Answers = "direct",
     begun: Path | None = None,
 ) -> None:
     """Train from the run's checkpoint, or from nothing, until it has been trained for `minutes`, and export to `out`.
@@ -139,7 +134,7 @@ def train(
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     folder.mkdir(parents=True, exist_ok=True)
-    run = Run(folder, seed, device, answers)
+    run = Run(folder, seed, device)
     if begun and not run.step:
         begin(run.model, run.tokenizer, begun)
         run.average.load_state_dict(run.model.state_dict())
@@ -147,7 +142,7 @@ def train(
     print(f"{count} parameters, {len(run.tokenizer)} tokens, on {device}, step {run.step}", flush=True)
     share = multiprocessing.Value("d", min(1.0, run.seconds / (60 * minutes)))
     size = tokens or (GPU_TOKENS if device.type == "cuda" else CPU_TOKENS)
-    data = Batches(run.tokenizer, size, seed + 1000 * run.step, share, answers, MOST_ROWS[answers])
+    data = Batches(run.tokenizer, size, seed + 1000 * run.step, share)
     ahead = 4 if workers else None
     pinned = device.type == "cuda"
     loader = DataLoader(data, batch_size=None, num_workers=workers, prefetch_factor=ahead, pin_memory=pinned)
@@ -189,15 +184,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True, help="directory of the checkpoint")
     parser.add_argument("--out", type=Path, help="where to export (default: RUN/base)")
-    parser.add_argument("--minutes", type=float, default=4.5, help="of training in all, over all calls")
+    parser.add_argument("--minutes", type=float, help="of training, over all calls; else 10 on a GPU, 240 on a CPU")
     parser.add_argument("--workers", type=int, default=8, help="processes that draw the data")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--paths", action="store_true", help="a smaller model of whole paths, which needs no adapter")
-    parser.add_argument("--begin", type=Path, metavar="MODEL", help="with the layers and known words of another one")
+    parser.add_argument("--begin", type=Path, metavar="MODEL", help="with what another one, no wider, has learned")
     options = parser.parse_args()
     out = options.out or options.run / "base"
-    answers: Answers = "paths" if options.paths else "direct"
-    train(options.run, out, options.minutes, options.seed, options.workers, answers=answers, begun=options.begin)
+    minutes = options.minutes or (10 if torch.cuda.is_available() else 240)
+    train(options.run, out, minutes, options.seed, options.workers, begun=options.begin)
 
 
 if __name__ == "__main__":

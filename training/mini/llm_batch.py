@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from torch.utils.data import IterableDataset, get_worker_info
 from transformers import AttentionInterface, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from training.mini.llm_data import Answers, Packed, stream
+from training.mini.llm_data import Packed, stream
 from training.mini.llm_twins import MOST_OBJECTS
 
 CHUNK = 128  # packs that are sorted by length before they are batched
@@ -158,11 +158,8 @@ class Batches(IterableDataset[Batch]):
         tokens: int,
         seed: int,
         share: "Synchronized[float]",
-        answers: Answers = "direct",
-        most: int = MOST_OBJECTS,
     ) -> None:
         self._tokenizer, self._tokens, self._seed, self._share = tokenizer, tokens, seed, share
-        self._answers, self._most = answers, most
         names = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
         self._silent = np.array([name.lstrip(",.").isdigit() for name in names])  # coordinates follow from nothing
         self._telling = np.array(['"keep":' in name or bool(WORD.fullmatch(name)) for name in names])
@@ -172,8 +169,8 @@ class Batches(IterableDataset[Batch]):
         torch.set_num_threads(1)
         rng = random.Random(f"{self._seed} {worker.id if worker else 0}")  # noqa: S311
         while True:
-            most = round(FEWEST + (self._most - FEWEST) * min(1.0, self._share.value / GROWN))
-            packs = stream(self._tokenizer, rng, most, self._answers)
+            most = round(FEWEST + (MOST_OBJECTS - FEWEST) * min(1.0, self._share.value / GROWN))
+            packs = stream(self._tokenizer, rng, most)
             chunk = sorted(islice(packs, CHUNK), key=lambda packed: packed.padded)
             batches = list(batched(chunk, self._tokens))
             rng.shuffle(batches)

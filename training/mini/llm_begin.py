@@ -1,5 +1,6 @@
-"""Begins a small reasoner with what another one of its shape has learned, though their vocabularies differ."""
+"""Begins a small reasoner with what a narrower or equal one has learned, though their vocabularies differ."""
 
+import math
 from pathlib import Path
 
 import torch
@@ -9,6 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, 
 from training.scenes.vocabulary import COLORS, KINDS
 
 EMBEDDINGS = "model.embed_tokens.weight"
+WRITING = ("o_proj.weight", "down_proj.weight")  # to the residual stream
 FORMS = ("Ġ{}", "Ġ{}s", "Ġ({})", "{}")  # in which a word is a token; Ġ is a space
 ENOUGH = 4  # known words of a sort, near whose mean a new one begins
 SPREAD = 0.7  # of other new tokens, in standard deviations of the old ones
@@ -17,17 +19,35 @@ SPREAD = 0.7  # of other new tokens, in standard deviations of the old ones
 def begin(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     """Give `model` the layers of the one in `folder`, and its embeddings of the tokens that both have.
 
-    A new kind or color begins near the mean of those that are known. Raises ValueError where the shapes differ.
+    What `model` has beyond the other's width, heads and neurons keeps its random weights, but for what new heads and
+    neurons write, which begins at 0: so it says nearly what the other one says. A new kind or color begins near the
+    mean of those that are known. Raises ValueError where the other has other layers or heads, or is wider.
     """
-    other = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).state_dict()
+    other = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     known = AutoTokenizer.from_pretrained(folder).get_vocab()
-    own = model.state_dict()
-    layers = [name for name in own if name not in (EMBEDDINGS, "lm_head.weight")]
-    if wrong := [name for name in layers if name not in other or other[name].shape != own[name].shape]:
-        raise ValueError(f"{folder} is a model of another shape: {', '.join(wrong[:3])}")
-    embeddings = _embeddings(tokenizer.get_vocab(), known, other[EMBEDDINGS])
-    model.load_state_dict({name: other[name] for name in layers} | {EMBEDDINGS: embeddings}, strict=False)
+    _require_narrower(model, other, folder)
+    given, own = other.state_dict(), model.state_dict()
+    given[EMBEDDINGS] = _embeddings(tokenizer.get_vocab(), known, given[EMBEDDINGS])
+    scale = math.sqrt(other.config.hidden_size / model.config.hidden_size)  # RMSNorm's mean is over more, all but 0
+    for name, old in given.items():
+        if name == "lm_head.weight":
+            continue
+        new = own[name]
+        if name.endswith(WRITING):
+            new[:, old.shape[1] :] = 0
+        new[tuple(slice(size) for size in old.shape)] = old * scale if old.ndim == 1 else old
+    model.load_state_dict(own)
     model.tie_weights()
+
+
+def _require_narrower(model: LlamaForCausalLM, other: LlamaForCausalLM, folder: Path) -> None:
+    new, old = model.config, other.config
+    same = all(getattr(new, name) == getattr(old, name) for name in ("num_hidden_layers", "head_dim"))
+    sizes = ("hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads")
+    if not same or any(getattr(new, name) < getattr(old, name) for name in sizes):
+        raise ValueError(
+            f"{folder} has other layers or heads than {new.num_hidden_layers} of {new.head_dim}, or is wider"
+        )
 
 
 def _embeddings(vocabulary: dict[str, int], known: dict[str, int], old: Tensor) -> Tensor:

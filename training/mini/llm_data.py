@@ -1,14 +1,14 @@
-"""Training data of dtwin-mini-llm's base: twins, each with several queries answered at once, or read out.
+"""Training data of dtwin-mini-llm's base: twins, each with several queries answered at once or by a path, or read out.
 
 The base answers directly: one step that lists the objects that fit, and one reason for all others. From such answers
-alone a small model does not learn to read (docs/training.md), so some twins are read out instead: for every row what it
-says of one thing. And a few random tokens are to be repeated, which gives each token of the vocabulary a meaning.
+alone a small model does not learn to read (docs/training.md), so a share of the queries is answered by a path, though
+at so little weight that it never begins one itself, and some twins are read out instead: for every row what it says of
+one thing. And a few random tokens are to be repeated, which gives each token of the vocabulary a meaning.
 """
 
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from transformers import PreTrainedTokenizerFast
 
@@ -22,14 +22,14 @@ from training.scenes.queries import Asker, Query
 from training.scenes.things import Thing, place, rows, take_apart
 from training.scenes.words import article
 
-ROWS_SHARE = {"direct": 0.2, "paths": 0.08}  # of the twins are rows, the others JSON
-PARTS_SHARE = {"direct": 0.3, "paths": 0.22}  # of the twins are of parts
-READ_SHARE = {"direct": 0.35, "paths": 0.05}  # of the twins are read out; a path reads by itself
+ROWS_SHARE = 0.15  # of the twins are rows, the others JSON
+PARTS_SHARE = 0.3  # of the twins are of parts
+READ_SHARE = 0.15  # of the twins are read out
+PATH_SHARE = 0.5  # of the queries are answered by a path
 UNKNOWN_SHARE, GROUP_SHARE = 0.06, 0.06  # of the queries; of groups where the twin has one
 QUERIES, READINGS = 6, 3  # about one twin
 REPEATED = 24  # tokens, at most
-DIRECT_WEIGHT = 4.0  # of a token of a direct answer, where one that is read out or repeated counts 1
-Answers = Literal["direct", "paths"]
+DIRECT_WEIGHT = 4.0  # of a token of a direct answer, where one of a path, or that is read out or repeated, counts 1
 READ_OUT = ("semantic", "kind", "size", "color", "pattern", "material", "part", "place")  # and relations to one row
 
 
@@ -58,26 +58,24 @@ def direct(indices: Sequence[int]) -> str:
     return render_answer([Step(step=1, criterion=DIRECT, decisions=decisions, otherwise=FITS_NOT)], indices)
 
 
-def stream(
-    tokenizer: PreTrainedTokenizerFast, rng: random.Random, most: int = MOST_OBJECTS, answers: Answers = "direct"
-) -> Iterator[Packed]:
+def stream(tokenizer: PreTrainedTokenizerFast, rng: random.Random, most: int = MOST_OBJECTS) -> Iterator[Packed]:
     """Twins of up to `most` objects with queries, without end, decided by `rng`."""
-    read, parts, as_rows = READ_SHARE[answers], PARTS_SHARE[answers], ROWS_SHARE[answers]
     while True:
-        level: Level = "part" if rng.random() < parts else "object"
+        level: Level = "part" if rng.random() < PARTS_SHARE else "object"
         objects, size = draw(rng, most, level)
         things = take_apart(objects)
-        texts = readings(things, size, rng) if rng.random() < read else queries(things, size, rng, answers)
-        if texts:
-            yield pack(tokenizer, things, size, texts, rng, as_rows)
+        if texts := (readings if rng.random() < READ_SHARE else queries)(things, size, rng):
+            yield pack(tokenizer, things, size, texts, rng)
 
 
-def queries(things: Sequence[Thing], size: Size, rng: random.Random, answers: Answers) -> list[tuple[str, str, float]]:
+def queries(things: Sequence[Thing], size: Size, rng: random.Random) -> list[tuple[str, str, float]]:
     """Different queries, each with its answer, direct or by its path, and that one's weight."""
-    found = asked(things, size, rng, QUERIES)
-    if answers == "direct":
-        return [(query.text, direct(query.indices), DIRECT_WEIGHT) for query in found]
-    return [(query.text, render_answer(query.path, query.indices), 1.0) for query in found]
+    return [
+        (query.text, render_answer(query.path, query.indices), 1.0)
+        if rng.random() < PATH_SHARE
+        else (query.text, direct(query.indices), DIRECT_WEIGHT)
+        for query in asked(things, size, rng, QUERIES)
+    ]
 
 
 def asked(things: Sequence[Thing], size: Size, rng: random.Random, count: int) -> list[Query]:
@@ -105,10 +103,9 @@ def pack(
     size: Size,
     texts: Sequence[tuple[str, str, float]],
     rng: random.Random,
-    as_rows: float,
 ) -> Packed:
-    """The twin with what is asked about it and answered, and something to repeat. as_rows: how often it is in rows."""
-    rendering: Rendering = "rows" if rng.random() < as_rows else "json"
+    """The twin with what is asked about it and answered, and something to repeat."""
+    rendering: Rendering = "rows" if rng.random() < ROWS_SHARE else "json"
     ending = QUERY_ROWS if rendering == "rows" else QUERY
     whole = tokenizer.apply_chat_template(reasoning("", rows(things, size), rendering), tokenize=False)
     twin = whole[: whole.rindex(ending)]

@@ -33,7 +33,7 @@ def samples(unit: int, seed: int) -> Iterator[SegDTSample]:
     rng = random.Random(f"lines {seed} {unit}")  # noqa: S311
     made = 0
     while made < UNIT:
-        level: Level = "part" if rng.random() < PARTS_SHARE["direct"] else "object"
+        level: Level = "part" if rng.random() < PARTS_SHARE else "object"
         objects, size = draw(rng, MOST_OBJECTS, level)
         things = take_apart(objects)
         image = SegDTImage(
