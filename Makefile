@@ -76,13 +76,22 @@ bench-eval: setup ## scoring 1,000 and 10,000 predictions at 640x480 on 2 cores:
 bench-eval-run: setup ## a run of an evaluation: requests in flight, and twenty kills (doubles)
 	@$(BIN)/python -m benchmarks.evaluation_run
 
-train-mini: setup ## the bundled models from nothing: hours, SAM and VLM minutes on a GPU; goes on where it was stopped
+ON_GPU = $(shell command -v nvidia-smi)
+train-mini: setup ## the bundled models from nothing: an hour on a GPU, half a day on a CPU; goes on where it was stopped
 	$(BIN)/python -m training.mini.render --out runs/scenes
 	$(BIN)/python -m training.mini.sam --scenes runs/scenes
 	$(BIN)/python -m benchmarks.sam_quality --tune --first-seed 9000
 	$(BIN)/python -m training.mini.render --out runs/perceived --sam models/dtwin-mini-sam --scenes 5000 --first-seed 50000
 	$(BIN)/python -m training.mini.vlm --scenes runs/scenes --perceived runs/perceived
-	$(BIN)/python -m training.mini.llm --paths --run runs/llm --out models/dtwin-mini-llm --minutes 240 --workers 1
+	$(BIN)/python -m training.mini.llm --run runs/llm $(if $(ON_GPU),,--workers 1)
+	@test -e runs/sftdt.jsonl || $(BIN)/python -m training.mini.llm_lines runs/sftdt.jsonl --samples 120000
+	@test -e runs/sftdt/adapter || $(BIN)/python -m training.sftdt --base runs/llm/base --data runs/sftdt.jsonl --run runs/sftdt \
+	    --config training/sftdt/configs/mini-llm$(if $(ON_GPU),,-cpu).toml
+	@rm -rf runs/merged
+	$(BIN)/python -m training.merge runs/sftdt/adapter --base runs/llm/base --out runs/merged
+	@mkdir -p models/dtwin-mini-llm/adapter
+	@cp runs/merged/* models/dtwin-mini-llm/
+	@cp runs/sftdt/adapter/* models/dtwin-mini-llm/adapter/
 
 # What is checked beside the tests, and releases.
 .PHONY: bench-rolling lint-k8s rules audit audit-code audit-licenses audit-vulnerabilities sbom release

@@ -35,6 +35,7 @@ class LoraConfig(BaseModel):
     peft_type: str
     base_model_name_or_path: str | None = None
     r: int = Field(ge=1)
+    lora_alpha: float = 8  # PEFT's default
     rank_pattern: dict[str, int] | None = None
     target_modules: list[str] | str | None = None
     modules_to_save: list[str] | None = None

@@ -38,6 +38,7 @@ def main() -> None:
     parser.add_argument("--base", type=Path, help="folder of the base model")
     parser.add_argument("--data", type=Path, nargs="+", help="Seg-DT files")
     parser.add_argument("--run", type=Path, help="folder of the run: checkpoints, run card, adapter")
+    parser.add_argument("--begin", type=Path, metavar="ADAPTER", help="an adapter of the base to train further")
     parser.add_argument("--plan", type=int, metavar="TOKENS", help="print memory by part for samples of so many tokens")
     parser.add_argument("--dry-run", action="store_true", help="build and check the model without its weights")
     options = parser.parse_args()
@@ -51,7 +52,7 @@ def main() -> None:
             return
         if not (options.base and options.data and options.run):
             parser.error("--base, --data and --run are needed to train")
-        adapter = train(options.base, options.data, options.run, config)
+        adapter = train(options.base, options.data, options.run, config, options.begin)
     except (AdapterError, ConfigError, RunError, SegDTError, TokenizerError) as error:
         sys.exit(f"error: {error}")
     except torch.OutOfMemoryError as error:

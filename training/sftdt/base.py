@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, LlamaConfig
 
+from training.adapter import WEIGHTS, Adapter, AdapterError
 from training.sftdt.config import Config, ConfigError
 
 
@@ -61,6 +63,19 @@ def with_lora(model: Any, config: Config, base: str | None) -> PeftModel:
         raise ConfigError(f"the base has {layers} layers, and of the targets that are to be in each {wrong}")
     torch.manual_seed(config.seed)
     return get_peft_model(model, lora_config(config, base))
+
+
+def begin(model: PeftModel, config: Config, adapter: Adapter) -> None:
+    """Give the factors of `model` the values of those in `adapter`. Raises AdapterError for another shape."""
+    lora, theirs = config.lora, adapter.config
+    if (theirs.r, theirs.lora_alpha) != (lora.rank, lora.alpha):
+        raise AdapterError(
+            f"{adapter.folder} has rank {theirs.r} and alpha {theirs.lora_alpha}, the configuration {lora.rank} and "
+            f"{lora.alpha}: a run goes on with an adapter of its own shape"
+        )
+    if adapter.tensors != set(get_peft_model_state_dict(model)):
+        raise AdapterError(f"{adapter.folder} has factors elsewhere than at {', '.join(lora.targets)} of each layer")
+    set_peft_model_state_dict(model, load_file(adapter.folder / WEIGHTS))
 
 
 def without_weights(config: Config) -> PeftModel:

@@ -31,6 +31,7 @@ class Record(BaseModel):
 
     base: str
     base_weights: str | None
+    begun: str | None = None  # hash of the adapter that it began with; None is fresh factors
     tokenizer: str  # SHA-256 over its files and template
     data: dict[str, str]  # name of each file -> SHA-256
     samples: int
@@ -41,7 +42,9 @@ class Record(BaseModel):
     versions: dict[str, str]
 
     @classmethod
-    def of(cls, base: Path, data: list[Path], found: Examples, config: Config, devices: int) -> Self:
+    def of(
+        cls, base: Path, data: list[Path], found: Examples, config: Config, devices: int, begun: str | None = None
+    ) -> Self:
         """Of a run about to start."""
         digest = hashlib.sha256()
         for name in TOKENIZER:
@@ -50,6 +53,7 @@ class Record(BaseModel):
         return cls(
             base=str(base),
             base_weights=weights_hash(base),
+            begun=begun,
             tokenizer=digest.hexdigest(),
             data={file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in data},
             samples=len(found.kept),
@@ -94,6 +98,7 @@ class Record(BaseModel):
             f"A LoRA adapter of {self.base}, trained on Seg-DT with the token-weighted loss (SFTDT, Eq. 10).",
             "",
             f"- Base: {self.base}, weights {self.base_weights}; tokenizer {self.tokenizer[:12]}.",
+            *([f"- Began with the adapter {self.begun}."] if self.begun else []),
             *(f"- Data: {file}, SHA-256 {digest}." for file, digest in self.data.items()),
             f"- Samples: {self.samples}; rejected: {rejected}.",
             f"- Updates: {curve[-1][0]} of {each} samples each ({config.batch} x {config.accumulation} accumulated x "

@@ -20,7 +20,8 @@ class Weights:
     """
 
     structure: Positive = 1.0  # keys and punctuation of the JSON, and the end of the turn
-    reasoning: Positive = 2.0  # criteria, and of each decision its index, reasoning, verdict and refined semantic
+    reasoning: Positive = 2.0  # criteria, and of each decision its index, reasoning and refined semantic
+    verdict: Positive = 2.0  # of each decision, keep or drop
     indices: Positive = 4.0  # of the answer, and the bracket that closes them: [] is an answer
     prompt: Annotated[float, Field(ge=0)] = (
         0.0  # instruction, twin and query; 0.05 helps a model that is trained from scratch
@@ -51,7 +52,7 @@ def _pieces(path: Sequence[Step], indices: Sequence[int], weights: Weights) -> I
             yield "{", structure
             for field, (key, value) in enumerate(decision.model_dump().items()):
                 yield f'{"," if field else ""}"{key}":', structure
-                yield _json(value), reasoning
+                yield _json(value), weights.verdict if key == "keep" else reasoning
             yield "}", structure
         yield '],"otherwise":', structure
         yield _json(step.otherwise), reasoning

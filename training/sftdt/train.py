@@ -16,7 +16,7 @@ from transformers import AutoConfig, AutoTokenizer, Trainer, TrainingArguments, 
 
 from dtwinseger.sftdt import TunedRecord
 from training.adapter import WEIGHTS, Adapter
-from training.sftdt.base import load
+from training.sftdt.base import begin, load
 from training.sftdt.clock import Clock
 from training.sftdt.config import Config
 from training.sftdt.data import Batches, Examples, Shuffled, collate, require_tokenizer
@@ -140,30 +140,38 @@ def prepare(base: Path, data: list[Path], config: Config) -> Examples:
     return found
 
 
-def train(base: Path, data: list[Path], run: Path, config: Config) -> Path:
+def train(base: Path, data: list[Path], run: Path, config: Config, begun: Path | None = None) -> Path:
     """Train, or go on with, the run in the folder `run`; returns the folder of its adapter.
 
-    Raises what `prepare` and `load` raise, and RunError where `run` holds another run or a finished one.
+    begun: folder of an adapter of this base with which the run begins; None is fresh factors, which change nothing yet.
+    Raises what `prepare` and `load` raise, AdapterError where `begun` is another base's or of another shape, and
+    RunError where `run` holds another run or a finished one.
     """
     if (run / ADAPTER).exists():
         raise RunError(f"{run / ADAPTER} is there already: the run is done; name a new folder")
     if (processes := int(os.environ.get("WORLD_SIZE", "1"))) != (devices := config.machine.devices):
         raise RunError(f"`machine.devices` is {devices}, {processes} run: torchrun --nproc-per-node {devices}")
+    adapter = Adapter.load(begun) if begun else None
+    if adapter:
+        adapter.require_servable()
+        adapter.require_base(base)
     found = prepare(base, data, config)
     args = arguments(run, config)
     if args.n_gpu > 1:
         raise RunError(f"{args.n_gpu} GPUs are visible to one process: show it one, or use all with torchrun")
-    record = Record.of(base, data, found, config, args.world_size)
-    begun = record.require_same(run)
+    record = Record.of(base, data, found, config, args.world_size, adapter.hash if adapter else None)
+    goes_on = record.require_same(run)
     set_seed(config.seed)
     model = load(base, config)
+    if adapter:
+        begin(model, config, adapter)
     score_tokens(model)
     trainer = WeightedTrainer(model, args, config, train_dataset=Batches(found.kept), data_collator=collate)
     if trainer.is_world_process_zero():
         run.mkdir(parents=True, exist_ok=True)
         record.write(run)
         print(f"{record.samples} samples, rejected: {json.dumps(record.rejected)}", flush=True)
-    trainer.train(resume_from_checkpoint=last_checkpoint(run) if begun else None)
+    trainer.train(resume_from_checkpoint=last_checkpoint(run) if goes_on else None)
     trainer.save_model(str(run / CHECKPOINTS / ADAPTER))  # moved when it is whole: an interrupted run has no adapter
     if trainer.is_world_process_zero():
         finish(run, record, trainer.state.log_history)

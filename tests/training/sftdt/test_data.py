@@ -34,7 +34,7 @@ def test_prompt_and_answer_are_what_the_reasoner_asks_and_parses() -> None:
     assert all(made.weights[asked:])
 
 
-def test_structure_reasoning_and_indices_weigh_what_they_should() -> None:
+def test_structure_reasoning_verdicts_and_indices_weigh_what_they_should() -> None:
     path = (
         Step(
             step=1,
@@ -46,10 +46,12 @@ def test_structure_reasoning_and_indices_weigh_what_they_should() -> None:
             otherwise="far",
         ),
     )
-    text, weights = answer_weights(path, [1], Weights())
+    text, weights = answer_weights(path, [1], Weights(verdict=3))
     assert text == render_answer(path, [1])
     heavy = "".join(character if weight == 2 else " " for character, weight in zip(text, weights, strict=True)).split()
-    assert heavy == ['"is', '\\"wet\\""', "1", '"a', 'mug"', "true", '"é"', "12", '"漢"', "false", "null", '"far"']
+    assert heavy == ['"is', '\\"wet\\""', "1", '"a', 'mug"', '"é"', "12", '"漢"', "null", '"far"']
+    verdicts = "".join(character if weight == 3 else " " for character, weight in zip(text, weights, strict=True))
+    assert verdicts.split() == ["true", "false"]
     assert "".join(character for character, weight in zip(text, weights, strict=True) if weight == 4) == "1]"
 
 

@@ -19,7 +19,7 @@ import training.sftdt.__main__ as command
 from dtwinseger.sftdt import TunedRecord
 from dtwinseger.weights import weights_hash
 from tests.training.sftdt.runs import as_rank, config, factors, llama, losses, sample, written
-from training.adapter import Adapter
+from training.adapter import Adapter, AdapterError
 from training.merge import merge
 from training.sftdt.base import load
 from training.sftdt.clock import Clock
@@ -30,7 +30,7 @@ from training.sftdt.record import Record, RunError
 from training.sftdt.train import WeightedTrainer, arguments, prepare, train
 
 SAMPLES = 11  # no multiple of 2 or 8: the last update of an epoch is a short one
-EVEN = {"structure": 1, "reasoning": 1, "indices": 1}
+EVEN = {"structure": 1, "reasoning": 1, "verdict": 1, "indices": 1}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -108,7 +108,8 @@ def test_batch_8_is_batch_1_accumulated_8_times(base: Path, data: Path, whole: P
 def test_all_weights_doubled_change_nothing_and_one_alone_does(
     base: Path, data: Path, whole: Path, tmp_path: Path
 ) -> None:
-    train(base, [data], tmp_path / "doubled", config(weights={"structure": 2, "reasoning": 4, "indices": 8}))
+    doubled = {"structure": 2, "reasoning": 4, "verdict": 4, "indices": 8}
+    train(base, [data], tmp_path / "doubled", config(weights=doubled))
     require_same(tmp_path / "doubled", whole)
     train(base, [data], tmp_path / "other", config(weights={"indices": 8}))
     assert losses(tmp_path / "other")[0] != pytest.approx(losses(whole)[0], rel=1e-4)
@@ -198,6 +199,21 @@ def test_the_adapter_is_the_bases_and_merges(base: Path, whole: Path, tmp_path: 
         assert (merged(ids).logits - before).abs().max() > 1e-3
     with pytest.raises(ValueError, match="was trained on"):
         adapter.require_base(llama(tmp_path / "other", seed=1))
+
+
+def test_a_run_goes_on_with_an_adapter_of_its_base_and_shape_alone(
+    base: Path, data: Path, whole: Path, tmp_path: Path
+) -> None:
+    adapter = whole / "adapter"
+    train(base, [data], tmp_path / "run", config(epochs=1), adapter)
+    assert losses(tmp_path / "run")[0] < losses(whole)[1]  # its first update is after those of the adapter
+    assert f"Began with the adapter {Adapter.load(adapter).hash}." in (tmp_path / "run/README.md").read_text()
+    with pytest.raises(AdapterError, match=r"has rank 16 and alpha 32, the configuration 8 and 32"):
+        train(base, [data], tmp_path / "other", config(lora={"rank": 8}), adapter)
+    with pytest.raises(AdapterError, match=r"has factors elsewhere than at q_proj of each layer"):
+        train(base, [data], tmp_path / "other", config(lora={"targets": ["q_proj"]}), adapter)
+    with pytest.raises(AdapterError, match="was trained on"):
+        train(llama(tmp_path / "base", seed=1), [data], tmp_path / "other", config(), adapter)
 
 
 def test_the_run_card_says_what_the_run_was(whole: Path, data: Path) -> None:
