@@ -6,7 +6,7 @@ UVX = $(UV) tool run
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format doctor weights check-vllm eval-scenes bench-latency bench-perception bench-semantics bench-gateway bench-reasoner bench-eval bench-eval-run train-mini
+.PHONY: help setup run test lint format doctor weights sums check-vllm eval-scenes bench-latency bench-perception bench-semantics bench-gateway bench-reasoner bench-eval bench-eval-run train-mini
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ doctor: setup ## is everything that the running stack needs reachable?
 weights: setup ## download segment-anything's checkpoint into models/: MODEL=vit_h, vit_l or vit_b
 	@$(BIN)/python -m services.perception.weights $(or $(filter vit_h vit_l vit_b,$(MODEL)),\
 		$(error make weights needs MODEL=vit_h, MODEL=vit_l or MODEL=vit_b))
+
+sums: ## list the bundled models' files in models/SHA256SUMS, after one was trained anew: services start with no others
+	@cd models && find dtwin-mini-sam dtwin-mini-vlm dtwin-mini-llm -type f ! -name README.md | LC_ALL=C sort | xargs sha256sum > SHA256SUMS
 
 check-vllm: | $(filter .uv/%,$(UV)) ## docs/vllm.md through vLLM's own parser, without a GPU (downloads several GB)
 	$(UV) run --no-project --isolated --with vllm==0.33.0 --with pytest python -m pytest -W default tests/docs/test_vllm.py
@@ -92,6 +95,7 @@ train-mini: setup ## the bundled models from nothing: an hour on a GPU, half a d
 	@mkdir -p models/dtwin-mini-llm/adapter
 	@cp runs/merged/* models/dtwin-mini-llm/
 	@cp runs/sftdt/adapter/* models/dtwin-mini-llm/adapter/
+	@$(MAKE) --no-print-directory sums
 
 # What is checked beside the tests, and releases.
 .PHONY: bench-rolling lint-k8s rules audit audit-code audit-licenses audit-vulnerabilities sbom release

@@ -20,6 +20,7 @@ from dtwinseger.service.admission import Admission
 from dtwinseger.service.app import create_app
 from dtwinseger.service.request import attend
 from dtwinseger.service.start import read_settings, starting
+from dtwinseger.weights import SumsError, require_sums
 from services.perception.batches import BUCKETS
 from services.perception.cards import chosen_device
 from services.perception.checkpoint import Checkpoint, CheckpointError, load_checkpoint
@@ -35,9 +36,10 @@ log = structlog.get_logger()
 
 def create() -> FastAPI:
     """The app, configured from the environment. Exits with one line where weights or device cannot be used."""
-    with starting("perception", CheckpointError):
+    with starting("perception", CheckpointError, SumsError):
         settings = read_settings(PerceptionSettings)
         where = chosen_device(settings.device)
+        require_sums(settings.checkpoint if settings.checkpoint.is_dir() else settings.checkpoint.parent)
         checkpoint = load_checkpoint(settings.checkpoint, settings.architecture, where)
     admission = Admission(settings.max_running, settings.max_queued)
     device = Device(

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 from fastapi import FastAPI, Request
 
@@ -12,6 +13,7 @@ from dtwinseger.service.app import create_app
 from dtwinseger.service.engine import Engine
 from dtwinseger.service.request import attend
 from dtwinseger.service.start import read_settings, starting
+from dtwinseger.weights import SumsError, require_sums
 from services.reasoner.calls import Asking, Calls, last_moment
 from services.reasoner.many import reason_many
 from services.reasoner.models import AdaptersError, Models
@@ -23,8 +25,9 @@ from services.reasoner.settings import ReasonerSettings
 
 def create() -> FastAPI:
     """The app, configured from the environment. Exits with one line where a setting is wrong."""
-    with starting("reasoner", AdaptersError):
+    with starting("reasoner", AdaptersError, SumsError):
         settings = read_settings(ReasonerSettings)
+        require_sums(Path(settings.engine.model))
         engine = Engine(settings.engine, "llm")
         reader = Reader(settings)
         models = Models(engine, settings)

@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from fastapi import FastAPI, Form, Request, UploadFile
@@ -20,6 +21,7 @@ from dtwinseger.service.app import create_app
 from dtwinseger.service.engine import Engine
 from dtwinseger.service.request import attend
 from dtwinseger.service.start import UnusableError, read_settings, starting
+from dtwinseger.weights import SumsError, require_sums
 from services.semantics.calls import Calls
 from services.semantics.describing import describe
 from services.semantics.granularity import granularity
@@ -35,8 +37,9 @@ T = TypeVar("T", bound=BaseModel)
 
 def create() -> FastAPI:
     """The app, configured from the environment. Exits with one line where a setting is wrong."""
-    with starting("semantics"):
+    with starting("semantics", SumsError):
         settings = read_settings(SemanticsSettings)
+        require_sums(Path(settings.engine.model))
         detector = _detector(settings)
     engine = Engine(settings.engine, "vlm")
     admission = Admission(settings.max_running, settings.max_queued)
