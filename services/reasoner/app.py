@@ -24,13 +24,14 @@ from services.reasoner.settings import ReasonerSettings
 
 
 def create() -> FastAPI:
-    """The app, configured from the environment. Exits with one line where a setting is wrong."""
+    """The app, configured from the environment. Exits with one line where it cannot be used as it is set."""
     with starting("reasoner", AdaptersError, SumsError):
         settings = read_settings(ReasonerSettings)
         require_sums(Path(settings.engine.model))
         engine = Engine(settings.engine, "llm")
         reader = Reader(settings)
         models = Models(engine, settings)
+        models.require_served()
     admission = Admission(settings.max_running, settings.max_queued)
 
     @asynccontextmanager

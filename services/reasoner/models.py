@@ -1,6 +1,7 @@
 """Which model answers a request: the base, or one of the LoRA adapters that the engine serves beside it."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,7 +11,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from dtwinseger import api
 from dtwinseger.problems import Problem, in_words
-from dtwinseger.service.engine import Engine
+from dtwinseger.service.engine import Engine, EngineSettings
+from dtwinseger.service.engine.listing import Listing
 from dtwinseger.sftdt import TunedRecord
 from services.reasoner.settings import ReasonerSettings
 
@@ -89,6 +91,23 @@ class Models:
             raise Problem("invalid_options", detail)
         return self.base
 
+    def require_served(self) -> None:
+        """Ask the engine once, at the start. Raises AdaptersError where it lists models, and not every adapter.
+
+        An engine that does not answer may still be loading: `states` says so until it does. What is missing later is
+        for `states` to say as well: an engine that was restarted may get its adapters back without us.
+        """
+        if not self.served:
+            return
+        with ThreadPoolExecutor(1) as thread:  # a loop runs in this one
+            listing = thread.submit(asyncio.run, _listing(self._engine.settings)).result()
+        if isinstance(listing, str) or not listing.names:
+            return
+        if missing := sorted(set(self.served.values()) - listing.names):
+            modules = " ".join(f"{served}=FOLDER" for served in missing)
+            remedy = f"start vLLM with --lora-modules {modules}, or name adapters that it lists"
+            raise AdaptersError(f"REASONER_ADAPTERS: {listing.lacks(', '.join(missing))}; {remedy}")
+
     async def states(self) -> dict[str, str]:
         """For readiness: the engine with its base model, and each adapter."""
         listing = await self._engine.listing()
@@ -134,6 +153,12 @@ class Models:
             for served in new:
                 if served not in listing.names:
                     raise AdaptersError(f"new adapters wait for the engine: {listing.lacks(served)}")
+
+
+async def _listing(settings: EngineSettings) -> Listing | str:
+    """What the engine lists, by a client of its own: connections belong to the loop that made them."""
+    async with Engine(settings, "llm") as engine:
+        return await engine.listing()
 
 
 def _file(adapters: str | None) -> Path | None:

@@ -186,11 +186,12 @@ def test_doctor_does_not_mind_an_engine_that_only_its_service_reaches(monkeypatc
 
 def test_doctor_says_which_model_or_adapter_the_engine_does_not_list(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REASONER_ADAPTERS", '{"first": "sftdt@1", "second": "sftdt@2"}')
-    with openai_server(Says("Hello."), models=lists("llama-fp8", "sftdt@2")) as server:
+    with openai_server(Says("Hello."), models=Fails(503)) as server:  # it is loading
         settings = {"REASONER_ENGINE_URL": server.url, "REASONER_ENGINE_MODEL": "llama"}
         for name, value in settings.items():
             monkeypatch.setenv(name, value)
         with serving(create_reasoner()) as url:
+            server.models = lists("llama-fp8", "sftdt@2")
             found = doctor.examine(f"http://127.0.0.1:{free_port()}", {"GATEWAY_REASONER_URL": url} | settings)
     said = {finding.name: (finding.ok, finding.words) for finding in found}
     assert said["reasoner: engine"] == (False, "the engine does not list llama; it lists llama-fp8, sftdt@2")

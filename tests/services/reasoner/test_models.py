@@ -1,5 +1,6 @@
 """The base model and its adapters: who answers under which option, what is verified, and how adapters are swapped."""
 
+import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -159,14 +160,55 @@ def test_readiness_verifies_that_base_and_adapters_are_served(
     monkeypatch: pytest.MonkeyPatch, listed: list[str], status: int, adapter: str, words: str
 ) -> None:
     with (
-        openai_server(Fails(500), models=lists(*listed)) as engine,
+        openai_server(Fails(500), models=Fails(503)) as engine,  # it is loading
         reasoner(monkeypatch, engine.url, **CONFIGURED) as client,
     ):
+        assert client.get("/readyz").status_code == 503
+        engine.models = lists(*listed)
         response = client.get("/readyz")
     assert response.status_code == status
     needs = response.json()["needs"]
     assert words == "ok" or needs[adapter].startswith(words)
     assert words != "ok" or set(needs.values()) == {"ok"}
+
+
+@pytest.mark.parametrize(
+    ("listed", "missing", "told"),
+    [
+        ([BASE], [*ADAPTERS.values()], BASE),
+        ([ADAPTERS["second"], BASE], [ADAPTERS["first"]], f"{BASE}, {ADAPTERS['second']}"),
+    ],
+)
+def test_it_does_not_start_with_an_engine_that_lists_no_such_adapter(
+    monkeypatch: pytest.MonkeyPatch, listed: list[str], missing: list[str], told: str
+) -> None:
+    async def start() -> None:  # in a loop, as uvicorn does
+        create()
+
+    with openai_server(Fails(500), models=lists(*listed)) as engine:
+        for name, value in (CONFIGURED | {"REASONER_ENGINE_URL": engine.url}).items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(SystemExit) as stopped:
+            asyncio.run(start())
+    modules = " ".join(f"{name}=FOLDER" for name in missing)
+    assert str(stopped.value) == (
+        f"reasoner cannot start: REASONER_ADAPTERS: the engine does not list {', '.join(missing)}; it lists {told}; "
+        f"start vLLM with --lora-modules {modules}, or name adapters that it lists"
+    )
+
+
+def test_an_engine_that_comes_back_without_its_adapters_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with (
+        openai_server(decide({2}), models=lists(BASE, *ADAPTERS.values())) as engine,
+        reasoner(monkeypatch, engine.url, **CONFIGURED) as client,
+    ):
+        assert client.get("/readyz").status_code == 200
+        engine.models = lists(BASE)
+        lost = client.get("/readyz")
+        assert (lost.status_code, client.get("/livez").status_code) == (503, 200)
+        assert lost.json()["needs"]["adapter first"].startswith("the engine does not list sftdt@0a1b2c3d4e5f")
+        engine.models = lists(BASE, *ADAPTERS.values())
+        assert client.get("/readyz").status_code == 200
 
 
 def test_an_engine_that_is_away_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
