@@ -113,6 +113,13 @@ def test_no_pod_has_more_rights_than_it_needs() -> None:
             assert "memory" in container["resources"]["limits"], where
 
 
+def test_the_last_lines_of_what_ends_in_an_error_are_kept_for_kubectl_describe() -> None:
+    for overlay, workload, pod in every_pod():
+        for container in containers(pod):
+            where = f"{overlay}: {workload['metadata']['name']}"
+            assert container["terminationMessagePolicy"] == "FallbackToLogsOnError", where
+
+
 def test_what_is_written_is_written_to_a_volume() -> None:
     """The root is read-only: /tmp is where uploads are spooled."""
     for overlay in OVERLAYS:
