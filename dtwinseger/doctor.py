@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx2
@@ -23,7 +24,10 @@ SERVICES = {
 ENGINES = {"semantics": "vlm", "reasoner": "llm"}
 ENGINE_URL = "http://127.0.0.1:8090/v1"
 START = "start everything with `make run`"
-LOGS = "one that stopped at its start says why in the last line of its log"
+LOGS = (
+    "one that stopped at its start says why in the last line of its log (`docker compose logs`, `kubectl describe pod`)"
+)
+LAUNCHER_LOG = Path(".run/launcher.log")  # where `make run` leaves why it ended
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,8 @@ def examine(url: str, environment: Mapping[str, str]) -> list[Finding]:
     """Ask the gateway at `url`, and each service and engine that can be asked directly.
 
     A service is asked where its variable names it or the gateway is on this machine; of others the gateway tells. Its
-    engine is asked what it can do, with the variables that the service reads.
+    engine is asked what it can do, with the variables that the service reads. Where `make run` ended by itself in this
+    folder, its reason is told.
     """
     here = urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
     findings: list[Finding] = []
@@ -47,6 +52,8 @@ def examine(url: str, environment: Mapping[str, str]) -> list[Finding]:
         seen = _needs(http, url)
         if isinstance(seen, str):
             findings.append(Finding("gateway", False, f"{url} {seen}: {START}, or name its URL with --url; {LOGS}"))
+            if here and LAUNCHER_LOG.exists():
+                findings.append(Finding("make run", False, f"ended at {LAUNCHER_LOG.read_text().strip()}"))
         else:
             findings.append(Finding("gateway", True, url))
         for service, (variable, standard) in SERVICES.items():

@@ -3,12 +3,14 @@
 import argparse
 import signal
 import sys
+from datetime import datetime
 
 from rich.console import Console
 from rich.markup import escape
 
 from dtwinseger.client import Client
 from dtwinseger.console import print_result
+from dtwinseger.doctor import LAUNCHER_LOG
 from dtwinseger.problems import Problem
 from embedded import example
 from embedded.ports import StackError, ports_from
@@ -21,6 +23,8 @@ def main() -> int:
     once = parser.parse_args().once
     console = Console()
     serving = False
+    log = ROOT / LAUNCHER_LOG
+    log.unlink(missing_ok=True)
     try:
         stack = Stack(ports_from(own_settings()))
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -35,6 +39,8 @@ def main() -> int:
             stack.watch()
     except StackError as error:
         console.print(f"[red]error[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        log.parent.mkdir(exist_ok=True)
+        log.write_text(f"{datetime.now().astimezone().isoformat(timespec='seconds')}: {error}\n")
         return 1
     except InterruptedStackError as error:
         console.print("stopped", highlight=False)

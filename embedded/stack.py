@@ -114,8 +114,12 @@ class Stack:
             raise InterruptedStackError(self._interrupted)
         for name, process in self.processes.items():
             if (code := process.poll()) is not None:
+                lines = self._last_lines(name)
+                if lines and lines[-1].startswith(f"{name} cannot start: "):
+                    raise StackError(lines[-1])
                 how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-                raise StackError(f"{name} ended ({how}). The end of {self.log(name)}:\n{self.tail(name)}")
+                tail = "\n".join(f"  {line}" for line in lines) or "  (it wrote nothing)"
+                raise StackError(f"{name} ended ({how}). The end of {self.log(name)}:\n{tail}")
 
     def run(self, work: Callable[[], Result]) -> Result:
         """What `work` returns or raises, in a thread of its own so that a check can end the wait."""
@@ -139,11 +143,6 @@ class Stack:
             self.check()
             time.sleep(5 * POLL_S)
 
-    def tail(self, name: str) -> str:
-        """The last lines that the process wrote."""
-        lines = self.log(name).read_text(errors="replace").splitlines()[-TAIL_LINES:]
-        return "\n".join(f"  {line}" for line in lines) or "  (it wrote nothing)"
-
     def stop(self) -> None:
         """End every process and its children: gracefully, then by force."""
         try:
@@ -159,6 +158,9 @@ class Stack:
             for process in self.processes.values():
                 _signal(process, signal.SIGKILL)
                 process.wait()
+
+    def _last_lines(self, name: str) -> list[str]:
+        return self.log(name).read_text(errors="replace").splitlines()[-TAIL_LINES:]
 
     def _start(self, name: str, command: str) -> None:
         with self.log(name).open("wb") as log:

@@ -101,7 +101,10 @@ def test_a_key_is_printed_once_with_the_entry_that_knows_it() -> None:
     assert (refused.returncode, refused.stdout) == (2, "")
 
 
-def test_doctor_says_how_to_start_what_is_not_there(nowhere: dict[str, str]) -> None:
+def test_doctor_says_how_to_start_what_is_not_there(
+    nowhere: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)  # no `make run` has ended here
     done = _dtwinseger("doctor", **nowhere)
     assert done.returncode == 1
     assert done.stdout.count("✗") == 4

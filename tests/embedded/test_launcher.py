@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from dtwinseger.doctor import LAUNCHER_LOG, examine
 from embedded.ports import free_ports, variable
 from embedded.stack import MODELS, ROOT
 
@@ -98,7 +99,7 @@ def test_a_missing_model_is_named_before_anything_starts(tree: Tree) -> None:
     assert code == 1
     assert "models/dtwin-mini-vlm holds no weights" in output
     assert len(output.splitlines()) == 1
-    assert not (tree.root / ".run").exists()
+    assert [file.name for file in (tree.root / ".run").iterdir()] == ["launcher.log"]
 
 
 def test_a_port_that_is_no_number_is_refused(tree: Tree) -> None:
@@ -115,6 +116,17 @@ def test_a_service_that_dies_while_starting_shows_the_end_of_its_log(tree: Tree)
     assert tree.processes() == []
 
 
+def test_what_a_service_cannot_start_with_is_one_line_which_the_doctor_tells(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = "perception cannot start: there is no checkpoint at models/sam.pth; mount the weights there"
+    tree.commands["perception"] = f"echo loading; echo '{line}' >&2; exit 1"
+    assert _finished(tree.launch()) == (1, f"error {line}\n")
+    monkeypatch.chdir(tree.root)
+    findings = examine(f"http://127.0.0.1:{tree.ports['gateway']}", {})
+    assert [finding.words.partition(": ")[2] for finding in findings if finding.name == "make run"] == [line]
+
+
 def test_a_service_that_dies_while_serving_ends_the_rest(tree: Tree) -> None:
     launcher = tree.launch()
     _eventually(lambda: len(tree.processes()) == 1 + len(NAMES), "every process runs")
@@ -127,8 +139,11 @@ def test_a_service_that_dies_while_serving_ends_the_rest(tree: Tree) -> None:
 
 
 def test_a_gateway_that_cannot_answer_fails_the_question(tree: Tree) -> None:
+    (tree.root / ".run").mkdir()
+    (tree.root / LAUNCHER_LOG).write_text("why the run before this one ended")
     code, output = _finished(tree.launch("--once"))
     assert code == 1
+    assert not (tree.root / LAUNCHER_LOG).exists()
     assert "error upstream_invalid: HTTP 501" in output
     assert tree.processes() == []
 
