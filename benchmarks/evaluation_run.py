@@ -143,7 +143,9 @@ def gateway_double(latency_s: float) -> Starlette:
         timings_ms={"total": 1000 * latency_s},
     )
     info = api.GatewayInfo(version="double", services=())
-    said = {name: model.model_dump_json() for name, model in (("twin", twin), ("result", result), ("info", info))}
+    ready_now = api.Readiness(status="ok", needs={})
+    models = {"twin": twin, "result": result, "info": info, "ready": ready_now}
+    said = {name: model.model_dump_json() for name, model in models.items()}
 
     async def segment(request: Request) -> Response:
         due = time.perf_counter() + latency_s  # from the request's head on: reading the body is part of it
@@ -157,12 +159,15 @@ def gateway_double(latency_s: float) -> Starlette:
     async def told(request: Request) -> Response:
         return Response(said["info"], media_type="application/json")
 
+    async def ready(request: Request) -> Response:
+        return Response(said["ready"], media_type="application/json")
+
     return Starlette(
         routes=[
             Route("/segment", segment, methods=["POST"]),
             Route("/dt/{identity}", stored),
             Route("/v1/info", told),
-            Route("/readyz", told),
+            Route("/readyz", ready),
         ]
     )
 

@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpx2
+from pydantic import ValidationError
 
 from deploy.docker import DockerError, compose, docker
 from deploy.images import DEBIAN, OWN_BASE, ROOT
+from dtwinseger.api import Readiness
 from embedded.ports import free_ports
 
 READY_WITHIN_S = 120.0
@@ -52,7 +54,7 @@ class Containers:
 
 @contextmanager
 def containers(project: str, **settings: str) -> Iterator[Containers]:
-    """The stack once its nginx answers that all is ready, until the block ends. `settings` are as in .env.
+    """The stack once all of it is ready, as its nginx tells, until the block ends. `settings` are as in .env.
 
     Raises DockerError, with what the containers said last, where it does not get ready.
     """
@@ -79,14 +81,20 @@ def _wait(stack: Containers) -> None:
     ends_at = time.monotonic() + READY_WITHIN_S
     with httpx2.Client(timeout=2.0) as http:
         while True:
-            try:
-                if http.get(f"{stack.url}/readyz").is_success:
-                    return
-            except httpx2.HTTPError:
-                pass  # nginx is not there yet
+            if _all_ready(http, stack.url):
+                return
             if time.monotonic() > ends_at:
                 raise DockerError(f"not ready after {READY_WITHIN_S:g} s:\n{stack.compose('logs', '--tail', '5')}")
             time.sleep(0.1)
+
+
+def _all_ready(http: httpx2.Client, url: str) -> bool:
+    """Whether the gateway behind nginx finds all that it asks well; it is ready by itself before."""
+    try:
+        needs = Readiness.model_validate_json(http.get(f"{url}/readyz").content).needs
+    except (httpx2.HTTPError, ValidationError):  # one of the two is not there yet
+        return False
+    return all(state == "ok" for state in needs.values())
 
 
 def _megabytes(told: str) -> float:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Literal, TypeVar
 
 import httpx2
+from prometheus_client import Gauge
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from dtwinseger import api
@@ -22,6 +23,7 @@ Model = TypeVar("Model", bound=BaseModel)
 INFO_TTL_S = 30.0  # a service that is redeployed with another model is noticed within this time
 INFO_TIMEOUT_S = 2.0
 _CONNECT_TIMEOUT_S = 2.0
+_READY = Gauge("gateway_upstream_ready", "1 where it said that it is ready when /readyz last asked.", ["upstream"])
 _LINE: TypeAdapter[api.SemanticsLine | api.SemanticsEnd] = TypeAdapter(api.SemanticsLine | api.SemanticsEnd)
 
 
@@ -69,10 +71,12 @@ class Services:
     async def ready(self, service: Service) -> str:
         """ "ok", or what is wrong with the service."""
         try:
-            await self._send(service, "GET", "/readyz", timeout=INFO_TIMEOUT_S)
+            response = await self._request(service, "GET", "/readyz", timeout=INFO_TIMEOUT_S)
+            state = "ok" if response.is_success else _unmet(service, response)
         except Problem as problem:
-            return problem.detail
-        return "ok"
+            state = problem.detail
+        _READY.labels(service).set(state == "ok")
+        return state
 
     async def proposals(self, image: bytes, request: api.ProposalsRequest) -> api.ProposalsResponse:
         """`POST /v1/proposals`."""
@@ -109,6 +113,12 @@ class Services:
         return _parse("reasoner", api.ReasonResponse, response.content)
 
     async def _send(self, service: Service, method: str, path: str, **content: Any) -> httpx2.Response:
+        response = await self._request(service, method, path, **content)
+        _raise_problem(service, response)
+        return response
+
+    async def _request(self, service: Service, method: str, path: str, **content: Any) -> httpx2.Response:
+        """The response, whatever its status."""
         timeout = content.pop("timeout", None)
         url = self._urls[service]
         with _translated(service, url), http_call(method, url, path) as call:
@@ -120,8 +130,7 @@ class Services:
                 **content,
             )
             call.answered(response.status_code)
-        _raise_problem(service, response)
-        return response
+            return response
 
     @asynccontextmanager
     async def _stream(self, service: Service, path: str, **content: Any) -> AsyncIterator[httpx2.Response]:
@@ -174,6 +183,16 @@ def _raise_problem(service: Service, response: httpx2.Response) -> None:
         detail = problem.detail if problem else f"HTTP {response.status_code}"
         raise Problem("upstream_invalid", f"{service} failed: {detail}")
     raise problem
+
+
+def _unmet(service: Service, response: httpx2.Response) -> str:
+    """What a service that is not ready waits for."""
+    try:
+        needs = api.Readiness.model_validate_json(response.content).needs
+    except ValidationError:
+        return f"{service} is not ready: HTTP {response.status_code}"
+    unmet = (f"{need}: {state}" for need, state in needs.items() if state != "ok" and not state.startswith("degraded:"))
+    return f"{service} is not ready ({'; '.join(unmet)})"
 
 
 def _parse(service: Service, kind: type[Model], body: bytes) -> Model:

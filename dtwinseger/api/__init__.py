@@ -14,7 +14,7 @@ from dtwinseger.api.contract import (
     MaskFormat,
     Share,
 )
-from dtwinseger.api.info import GatewayInfo, ServiceInfo
+from dtwinseger.api.info import GatewayInfo, Readiness, ServiceInfo
 from dtwinseger.api.options import ProposalOptions, ReasoningOptions, SegmentOptions, SemanticsOptions
 from dtwinseger.api.perception import Proposal, ProposalsRequest, ProposalsResponse
 from dtwinseger.api.reasoner import ReasonManyRequest, ReasonManyResponse, ReasonOutcome, ReasonRequest, ReasonResponse
@@ -54,6 +54,7 @@ __all__ = [
     "ProposalOptions",
     "ProposalsRequest",
     "ProposalsResponse",
+    "Readiness",
     "ReasonManyRequest",
     "ReasonManyResponse",
     "ReasonOutcome",

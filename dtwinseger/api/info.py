@@ -1,8 +1,8 @@
-"""`GET /v1/info`: what answers are made with."""
+"""`GET /v1/info`: what answers are made with; `GET /readyz`: whether there would be any."""
 
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from dtwinseger.api.contract import Contract
 
@@ -22,3 +22,12 @@ class GatewayInfo(Contract):
 
     version: str
     services: tuple[ServiceInfo, ...]  # perception, semantics, reasoner
+
+
+class Readiness(BaseModel):
+    """`GET /readyz` of every service and of the gateway. Also another version's is read."""
+
+    model_config = ConfigDict(frozen=True)
+
+    status: Literal["ok", "unready"]
+    needs: dict[str, str]  # what is needed -> "ok", "degraded: …" where requests are still answered, or what is wrong

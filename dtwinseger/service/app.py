@@ -19,7 +19,7 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dtwinseger import __version__
-from dtwinseger.api import MAX_BODY_BYTES
+from dtwinseger.api import MAX_BODY_BYTES, Readiness
 from dtwinseger.problems import MEDIA_TYPE, Problem, ProblemCode
 from dtwinseger.service.drain import Drain
 from dtwinseger.service.form import MAX_FIELDS, MAX_FILES, FormRoute
@@ -31,14 +31,14 @@ log = structlog.get_logger()
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 # What is needed -> "ok", "degraded: …" where requests are still answered, or what is wrong with it.
-Readiness = Callable[[FastAPI], Awaitable[Mapping[str, str]]]
+Needs = Callable[[FastAPI], Awaitable[Mapping[str, str]]]
 
 
 def create_app(
     name: str,
     *,
     lifespan: Lifespan,
-    readiness: Readiness,
+    readiness: Needs,
     liveness: Callable[[], str] | None = None,
     middleware: Sequence[Middleware] = (),
     log_level: str = "info",
@@ -96,8 +96,8 @@ def create_app(
     async def readyz() -> Response:
         needs = {"process": "draining"} if drain.begun else dict(await readiness(app))
         ready = all(state == "ok" or state.startswith("degraded:") for state in needs.values())
-        body = {"status": "ok" if ready else "unready", "needs": needs}
-        return JSONResponse(body, status_code=200 if ready else 503)
+        body = Readiness(status="ok" if ready else "unready", needs=needs)
+        return JSONResponse(body.model_dump(), status_code=200 if ready else 503)
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:

@@ -67,12 +67,6 @@ def test_a_container_has_longer_to_end_than_the_service_takes() -> None:
     assert int(drain) + int(grace) + 2 < 40
 
 
-def test_the_gateway_is_waited_for_as_long_as_the_slowest_engine() -> None:
-    """One that is unhealthy before would end `up`, without nginx."""
-    gateway, vllm = (SERVICES[name]["healthcheck"]["start_period"] for name in ("gateway", "vllm"))
-    assert gateway == vllm == "1h"
-
-
 def test_every_variable_is_explained_and_none_holds_a_secret() -> None:
     example = (ROOT / ".env.example").read_text()
     for name, otherwise in re.findall(r"(?<!\$)\$\{([A-Z_]+)(?::-([^}]*))?\}", TEXT):

@@ -37,6 +37,7 @@ class Script:
     levels: list[tuple[str, ...]] = field(default_factory=list)
     cancelled: Counter[str] = field(default_factory=Counter)
     timeouts: list[int] = field(default_factory=list)  # X-Timeout-Ms as it came in
+    unready: str = ""  # why, as /readyz has it
     version: str = "1"
     llm: str = "double"  # that answers, whatever the info says
 
@@ -71,8 +72,9 @@ def services_app(script: Script) -> FastAPI:
         return None
 
     @app.get("/readyz")
-    async def readyz() -> dict[str, str]:
-        return {"status": "ok"}
+    async def readyz() -> Response:
+        body = api.Readiness(status="unready" if script.unready else "ok", needs={"engine": script.unready or "ok"})
+        return Response(body.model_dump_json(), 503 if script.unready else 200, media_type="application/json")
 
     @app.get("/v1/info")
     async def info() -> api.ServiceInfo:

@@ -115,10 +115,27 @@ def test_services_that_are_down_are_named(monkeypatch: pytest.MonkeyPatch, store
         response = http.post("/segment", data={"query": "the mug"}, files={"image": png()})
         assert response.json()["code"] == "upstream_unavailable"
         assert "perception" in response.json()["detail"]
-        ready = http.get("/readyz")
-        assert ready.status_code == 503
-        assert "cannot be reached" in ready.json()["needs"]["perception"]
-        assert http.get("/livez").status_code == 200
+        needs = http.get("/readyz").json()["needs"]
+        assert needs["perception"].startswith("degraded: perception at http://127.0.0.1:")
+        assert "cannot be reached" in needs["perception"]
+
+
+def test_what_is_stored_is_answered_while_the_engines_are_away(front: Gateway) -> None:
+    twin = front.segment().json()["twin_id"]
+    front.script.failing = dict.fromkeys(
+        ("proposals", "granularity", "semantics", "reason"), Problem("upstream_unavailable", "no engine")
+    )
+    front.script.unready = "the engine cannot be reached"
+    ready = front.http.get("/readyz")
+    assert ready.status_code == 200  # a load balancer goes on sending
+    assert ready.json()["needs"]["reasoner"] == "degraded: reasoner is not ready (engine: the engine cannot be reached)"
+    assert 'gateway_upstream_ready{upstream="reasoner"} 0.0' in front.http.get("/metrics").text
+    assert front.segment().json()["cached"]
+    assert front.http.get(f"/dt/{twin}").status_code == 200
+    assert front.segment(query="the lamp").json()["code"] == "upstream_unavailable"
+    front.script.unready = ""
+    assert set(front.http.get("/readyz").json()["needs"].values()) == {"ok"}
+    assert 'gateway_upstream_ready{upstream="reasoner"} 1.0' in front.http.get("/metrics").text
 
 
 def test_a_store_that_is_down_costs_no_request_and_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

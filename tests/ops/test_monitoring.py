@@ -27,6 +27,8 @@ def histogram(metric: str, labels: str, fast: int, slow: int) -> dict[str, str]:
 POST = 'service="gateway", method="POST"'
 QUIET = {
     **{f'up{{job="{job}", instance="a"}}': "1x1000" for job in ("gateway", "perception", "semantics", "reasoner")},
+    'gateway_upstream_ready{instance="a", upstream="reasoner"}': "1x1000",
+    'gateway_upstream_ready{instance="b", upstream="reasoner"}': "0x1000",
     f'http_request_seconds_count{{{POST}, status="200"}}': RISING.format(step=100),
     f'http_request_seconds_count{{{POST}, status="503"}}': RISING.format(step=0),
     **histogram("http_request_seconds", POST, 100, 0),
@@ -48,6 +50,7 @@ QUIET = {
 # Alert -> what is otherwise where it fires.
 FIRES = {
     "ServiceDown": {'up{job="gateway", instance="a"}': "0x800"},
+    "ServiceNotReady": {'gateway_upstream_ready{instance="a", upstream="reasoner"}': "0x800"},
     "InternalErrors": {'http_problems_total{service="gateway", code="internal"}': "0x90 1x100"},
     "FailedAnswers": {f'http_request_seconds_count{{{POST}, status="503"}}': RISING.format(step=10)},
     "SlowAnswers": histogram("http_request_seconds", POST, 90, 10),

@@ -5,7 +5,9 @@ import random
 import time
 
 import httpx2
+from pydantic import ValidationError
 
+from dtwinseger.api import Readiness
 from dtwinseger.evaluation.runs.record import Stopped
 from dtwinseger.problems import Problem
 
@@ -37,11 +39,13 @@ class Gate:
         self.away_since: float | None = None  # by time.monotonic
 
     async def ready(self) -> bool:
-        """Is the gateway there, and all that it needs?"""
+        """Is the gateway there, and every service behind it? It answers without its store."""
         try:
-            return (await self._http.get("/readyz")).is_success
-        except httpx2.HTTPError:
+            response = await self._http.get("/readyz")
+            needs = Readiness.model_validate_json(response.content).needs
+        except (httpx2.HTTPError, ValidationError):
             return False
+        return response.is_success and all(state == "ok" for need, state in needs.items() if need != "store")
 
     async def until_ready(self) -> bool:
         """Wait for the gateway; was it away? Raises Stopped where it stays away."""

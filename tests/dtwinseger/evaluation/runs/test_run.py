@@ -131,6 +131,12 @@ def test_a_service_that_stays_away_stops_the_run_which_goes_on_later(
     assert done.exit_code == 3, done.stderr
     assert "has been away for 0.2 s; results are kept: run the same command again" in done.stderr
     before = len(records(tmp_path / "run"))
+    front.script.unready = "the engine cannot be reached"
+    front.script.failing["reason"] = Problem("upstream_unavailable", "no engine")
+    done = evaluate(*arguments)
+    assert done.exit_code == 3, done.stderr
+    front.script.unready = ""
+    front.script.failing.clear()
     assert 0 < before < SAMPLES
     assert all(record.problem is None for record in records(tmp_path / "run"))
     done = evaluate(*arguments)
