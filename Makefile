@@ -6,7 +6,7 @@ UVX = $(UV) tool run
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format doctor weights sums check-vllm eval-scenes bench-latency bench-perception bench-semantics bench-gateway bench-reasoner bench-eval bench-eval-run train-mini
+.PHONY: help setup run test lint format doctor weights vllm-weights sums check-vllm eval-scenes bench-latency bench-perception bench-semantics bench-gateway bench-reasoner bench-eval bench-eval-run train-mini
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,11 @@ doctor: setup ## is everything that the running stack needs reachable?
 weights: setup ## download segment-anything's checkpoint into models/: MODEL=vit_h, vit_l or vit_b
 	@$(BIN)/python -m services.perception.weights $(or $(filter vit_h vit_l vit_b,$(MODEL)),\
 		$(error make weights needs MODEL=vit_h, MODEL=vit_l or MODEL=vit_b))
+
+vllm-weights: setup ## download a model for vLLM into weights/: MODEL=org/name REVISION=commit, as the hub has them
+	@$(BIN)/hf download $(or $(MODEL),$(error make vllm-weights needs MODEL=org/name)) --local-dir weights/$(MODEL) \
+		--revision $(or $(REVISION),$(error make vllm-weights needs REVISION: a commit of https://huggingface.co/$(MODEL)/commits))
+	@$(BIN)/hf cache verify $(MODEL) --local-dir weights/$(MODEL) --revision $(REVISION) --fail-on-missing-files
 
 sums: ## list the bundled models' files in models/SHA256SUMS, after one was trained anew: services start with no others
 	@cd models && find dtwin-mini-sam dtwin-mini-vlm dtwin-mini-llm -type f ! -name README.md | LC_ALL=C sort | xargs sha256sum > SHA256SUMS
