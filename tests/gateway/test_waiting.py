@@ -173,6 +173,7 @@ def test_a_stream_that_nobody_reads_on_stops_the_work(front: Gateway, monkeypatc
     front.script.holding = {"proposals"}
     with stream(front) as response:
         next(told(response.iter_lines()))
+        until(lambda: front.script.calls["proposals"] == 1)
     until(lambda: front.script.cancelled["proposals"] == 1)
 
 
