@@ -37,7 +37,7 @@ weights: setup ## download segment-anything's checkpoint into models/: MODEL=vit
 
 vllm-weights: setup ## download a model for vLLM into weights/: MODEL=org/name REVISION=commit, as the hub has them
 	@$(BIN)/hf download $(or $(MODEL),$(error make vllm-weights needs MODEL=org/name)) --local-dir weights/$(MODEL) \
-		--revision $(or $(REVISION),$(error make vllm-weights needs REVISION: a commit of https://huggingface.co/$(MODEL)/commits))
+		--revision $(or $(REVISION),$(error make vllm-weights needs REVISION: a commit of the model))
 	@$(BIN)/hf cache verify $(MODEL) --local-dir weights/$(MODEL) --revision $(REVISION) --fail-on-missing-files
 
 sums: ## list the bundled models' files in models/SHA256SUMS, after one was trained anew: services start with no others

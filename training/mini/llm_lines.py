@@ -28,12 +28,12 @@ QUERIES = 4  # about one twin
 UNIT = 500  # samples that are decided by one seed and made at once
 
 
-def samples(unit: int, seed: int) -> Iterator[SegDTSample]:
-    """UNIT samples, decided by their number and the seed."""
+def samples(unit: int, seed: int, parts: float = PARTS_SHARE) -> Iterator[SegDTSample]:
+    """UNIT samples, decided by their number and the seed. parts: share of the twins that are of parts."""
     rng = random.Random(f"lines {seed} {unit}")  # noqa: S311
     made = 0
     while made < UNIT:
-        level: Level = "part" if rng.random() < PARTS_SHARE else "object"
+        level: Level = "part" if rng.random() < parts else "object"
         objects, size = draw(rng, MOST_OBJECTS, level)
         things = take_apart(objects)
         image = SegDTImage(
@@ -56,17 +56,17 @@ def samples(unit: int, seed: int) -> Iterator[SegDTSample]:
             made += 1
 
 
-def lines(unit: int, seed: int) -> str:
+def lines(unit: int, seed: int, parts: float) -> str:
     """The samples of a unit as lines."""
-    return "".join(sample.line() + "\n" for sample in samples(unit, seed))
+    return "".join(sample.line() + "\n" for sample in samples(unit, seed, parts))
 
 
-def write(file: Path, count: int, seed: int, workers: int) -> None:
+def write(file: Path, count: int, seed: int, parts: float, workers: int) -> None:
     """Write `count` samples, rounded up to whole units; the file is there when it is whole."""
     file.parent.mkdir(parents=True, exist_ok=True)
     fresh = file.with_suffix(".new")
     with multiprocessing.Pool(workers) as pool, fresh.open("w") as out:
-        for text in pool.imap(partial(lines, seed=seed), range(-(-count // UNIT))):
+        for text in pool.imap(partial(lines, seed=seed, parts=parts), range(-(-count // UNIT))):
             out.write(text)
     os.replace(fresh, file)
 
@@ -76,10 +76,11 @@ def main() -> None:
     parser.add_argument("file", type=Path)
     parser.add_argument("--samples", type=int, default=200_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--parts", type=float, default=PARTS_SHARE, help="share of the twins that are of parts")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
     began = time.monotonic()
-    write(options.file, options.samples, options.seed, options.workers)
+    write(options.file, options.samples, options.seed, options.parts, options.workers)
     print(f"{options.file}: {options.file.stat().st_size / 1e6:,.0f} MB in {time.monotonic() - began:.0f} s")
 
 

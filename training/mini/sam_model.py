@@ -6,11 +6,10 @@ from typing import Any
 
 import torch
 from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
-from segment_anything.modeling.image_encoder import get_rel_pos
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from services.perception.encoder import attend_widened, join, places, split
+from training.mini.sam_encoder import encode_fused
 
 # What the service reads from config.json, beside name, version and the recommended threshold.
 CONFIG: dict[str, Any] = {
@@ -83,28 +82,6 @@ def encode(sam: Any, images: Tensor) -> Tensor:
     device = images.device.type
     embeddings: Tensor = encode_fused(sam.image_encoder, images) if device == "cuda" else sam.image_encoder(images)
     return embeddings.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else embeddings
-
-
-def encode_fused(vit: Any, images: Tensor) -> Tensor:
-    """What `vit` gives, with the service's fused attention, whose relative positions are further channels."""
-    x = vit.patch_embed(images) + vit.pos_embed  # [B, h, w, E]
-    for block in vit.blocks:
-        x = x + block.attn.proj(_attended(block, block.norm1(x)))
-        x = x + block.mlp(block.norm2(x))
-    embeddings: Tensor = vit.neck(x.permute(0, 3, 1, 2))
-    return embeddings
-
-
-def _attended(block: Any, x: Tensor) -> Tensor:
-    """What each token of [B, h, w, E] gathers from its window, or from all."""
-    attention, window = block.attn, block.window_size or x.shape[1]
-    qkv = split(attention.qkv(x), window, attention.num_heads, attention.qkv.bias)
-    channels = qkv.shape[-1]
-    learned = (attention.rel_pos_h, attention.rel_pos_w)
-    rel_h, rel_w = ((get_rel_pos(window, window, each) * channels**0.5).to(qkv) for each in learned)
-    q, k, v = qkv.unbind()
-    gathered = attend_widened(q, k, v, rel_h, rel_w, places(window, channels).to(qkv))
-    return join(gathered, window, *x.shape[:3])
 
 
 def decode(sam: Sam, embeddings: Tensor, points: Tensor) -> Decoded:

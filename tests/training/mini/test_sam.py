@@ -17,8 +17,9 @@ from services.perception.encoder import Encoder
 from training.mini.rendering import FIRST_SEED, at_side, store_image
 from training.mini.sam import Recipe, losses, train
 from training.mini.sam_data import GRID, Batch, Raw, prompted, taken
+from training.mini.sam_encoder import encode_fused
 from training.mini.sam_masks import prepared, proposer
-from training.mini.sam_model import CONFIG, Decoded, begin, build_sam, decode, encode, encode_fused
+from training.mini.sam_model import CONFIG, Decoded, begin, build_sam, decode, encode
 from training.mini.scene_store import SIDE, Contents, Store, create, in_memory
 from training.mini.shown import numbered
 from training.scenes import render_scene
