@@ -9,7 +9,7 @@ _CPU_PROMPTS = 32  # more of a small model's leave the cache
 _CUDA_SHARE = 0.5  # of the free memory
 _CUDA_PROMPTS = 1024  # more at once is no faster
 BUCKETS = (16, 64, 256, 1024)  # prompts; what a compiled decoder takes
-SMALL = 1024  # positions: with fewer, an operation takes less time than threads take to meet
+SMALL = 2048  # positions: with fewer, an operation takes less time than threads take to meet
 
 
 def fitting(device: torch.device, positions: int, *, upscaled: bool = False) -> int:

@@ -207,7 +207,7 @@ def test_a_run_begins_with_what_a_narrower_model_has_learned(tmp_path: Path) -> 
         ids = torch.randint(0, len(TOKENIZER), (1, 12), generator=torch.Generator().manual_seed(0))
         for model in (wide, narrow):
             model.set_attn_implementation("eager")
-        assert torch.allclose(wide(ids).logits, narrow(ids).logits, atol=1e-4)
+        assert torch.allclose(wide(ids).logits, narrow(ids).logits, atol=2e-3)  # RMSNorm's epsilon weighs otherwise
     export(wide, TOKENIZER, tmp_path / "wide")
     with pytest.raises(ValueError, match="is wider, or has not 4 layers with heads of 32"):
         begin(narrow, TOKENIZER, tmp_path / "wide")
