@@ -70,7 +70,7 @@ def begin(model: PeftModel, config: Config, adapter: Adapter) -> None:
     lora, theirs = config.lora, adapter.config
     if (theirs.r, theirs.lora_alpha) != (lora.rank, lora.alpha):
         raise AdapterError(
-            f"{adapter.folder} has rank {theirs.r} and alpha {theirs.lora_alpha}, the configuration {lora.rank} and "
+            f"{adapter.folder} has rank {theirs.r} and alpha {theirs.lora_alpha:g}, the configuration {lora.rank} and "
             f"{lora.alpha}: a run goes on with an adapter of its own shape"
         )
     if adapter.tensors != set(get_peft_model_state_dict(model)):
