@@ -194,6 +194,7 @@ def finish(run: Path, record: Record, history: list[dict[str, Any]]) -> None:
     precision = getattr(torch, record.config.dtype)
     factors = {name: factor.to(precision) for name, factor in load_file(folder / WEIGHTS).items()}
     save_file(factors, folder / WEIGHTS, {"format": "pt"})
+    (folder / WEIGHTS).chmod(0o644)  # safetensors makes files that only their owner reads
     (folder / "training_args.bin").unlink()  # a pickle
     TunedRecord(base=record.base, base_weights=record.base_weights).write(folder)
     adapter = Adapter.load(folder)
