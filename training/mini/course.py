@@ -87,7 +87,7 @@ def optimizers(
 ) -> list[torch.optim.Optimizer]:
     """On a CPU Muon for the matrices whose name is `inside` a transformer, AdamW for everything else.
 
-    On a GPU AdamW for all: there Muon's many small products, launched one by one, take longer than all else of a step.
+    On a GPU AdamW for all: a step there waits for launches, and Muon's small products are many.
     """
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and inside(name)]
     chosen = {id(p) for p in matrices}

@@ -8,8 +8,8 @@ measured, since the adapter is trained on it by `training.sftdt`. Workers draw t
 learning rate follows a cosine by the clock, not by steps; what is exported is the moving average of the weights.
 `--run` holds a checkpoint that is always whole: a later call goes on from it, with the minutes that are left.
 
-From nothing it takes some ten million tokens until it finds a row by its index; --begin starts with what another one
-can do already.
+From nothing 20 minutes on two cores were not enough to find a row by its index; --begin starts with what another
+one can do already.
 """
 
 import argparse
