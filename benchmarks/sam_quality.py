@@ -62,7 +62,7 @@ def point_prompts(model: Path, scenes: Sequence[Truth], device: torch.device) ->
             raw = taken(store, np.arange(start, min(start + 8, len(scenes)))).to(device)
             batch = prompted(raw, PROMPTS, generator, sam.pixel_mean, sam.pixel_std, augment=False)
             decoded = decode(sam, encode(sam, batch.images), batch.points)
-            found.append(losses(decoded, batch, Recipe.edge_weight)[2])
+            found.append(losses(decoded, batch, Recipe.edge_weight)[2][batch.hit])
             predicted.append(decoded.iou[batch.hit])
             background.append(decoded.iou[~batch.hit])
     iou, claimed, nothing = torch.cat(found), torch.cat(predicted), torch.cat(background)

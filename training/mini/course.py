@@ -133,9 +133,14 @@ def prefetched(make: Callable[[int], T], first: int) -> Iterator[T]:
                 future.cancel()
 
 
+def pinned(tensor: Tensor, device: torch.device) -> Tensor:
+    """`tensor` in memory that a GPU copies from without a wait; itself where the device is none."""
+    return tensor.pin_memory() if device.type == "cuda" else tensor
+
+
 def to(tensor: Tensor, device: torch.device) -> Tensor:
     """`tensor` on the device, without a wait."""
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+    return pinned(tensor, device).to(device, non_blocking=True)
 
 
 def save(state: dict[str, Any], checkpoint: Path) -> None:

@@ -25,8 +25,9 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from training.mini.captured import stepping
 from training.mini.course import optimizers
-from training.mini.llm_batch import Batch, Batches, states
+from training.mini.llm_batch import Batch, Batches, Sizes, states
 from training.mini.llm_begin import begin
 from training.mini.llm_text import TOKENS, build
 
@@ -35,7 +36,7 @@ AVERAGE = 0.998
 SAVE_S = 30.0  # between two checkpoints
 LOG_STEPS = 50
 SHAPE = {"hidden_size": 256, "intermediate_size": 704, "num_hidden_layers": 4, "num_attention_heads": 8}
-GPU_TOKENS, CPU_TOKENS = 131_072, 4096  # of a batch, padding included
+GPU, CPU = Sizes(tokens=131_072, twin=256, query=64), Sizes(tokens=4096, twin=64, query=32)
 
 
 def new_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
@@ -57,14 +58,21 @@ def new_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM
 
 def loss_of(model: LlamaForCausalLM, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
     """Cross-entropy weighted by token, and the share of the answers' tokens that are right; scalars."""
-    chosen = batch.weight > 0
-    logits = model.lm_head(states(model, batch)[chosen]).float()  # [S, V]
-    following = batch.ids.long().roll(-1, dims=1)  # the next token, wherever it counts
-    target, weight, answer = following[chosen], batch.weight[chosen], batch.answer[chosen]
+    logits = model.lm_head(states(model, batch)).float().flatten(0, 1)  # [B * T, V]
+    target = batch.ids.long().roll(-1, dims=1).flatten()  # the next token, wherever it counts
+    weight, answer = batch.weight.flatten(), batch.answer.flatten()
     losses = F.cross_entropy(logits, target, reduction="none")
     with torch.no_grad():
         right = ((logits.argmax(-1) == target) & answer).sum() / answer.sum()
     return (losses * weight).sum() / weight.sum(), right
+
+
+def gradients(model: LlamaForCausalLM, batch: Batch) -> torch.Tensor:
+    """Add those of a batch to the parameters' own. Gives the loss, and the share of tokens that are right, [2]."""
+    with torch.autocast(batch.ids.device.type, torch.bfloat16):
+        loss, right = loss_of(model, batch)
+    loss.backward()
+    return torch.stack([loss.detach(), right])
 
 
 def rate(share: float) -> float:
@@ -80,6 +88,7 @@ class Run:
         self.model = new_model(self.tokenizer, seed).to(device)
         self.average = new_model(self.tokenizer, seed).to(device).requires_grad_(False)
         self.optimizers = optimizers(self.model, lambda name: "layers" in name, RATE, 0.01)
+        self._take = stepping(self.model, lambda *given: gradients(self.model, Batch(*given)), device)
         self.step, self.seconds, self.tokens = 0, 0.0, 0
         self._file = folder / "checkpoint.pt"
         if self._file.exists():
@@ -98,24 +107,20 @@ class Run:
         torch.save(state | parts | {"optimizers": [one.state_dict() for one in self.optimizers]}, fresh)
         os.replace(fresh, self._file)
 
-    def update(self, batch: Batch, factor: float) -> tuple[torch.Tensor, torch.Tensor]:
-        """One step at this factor of the rate: the loss, and the share of the answers' tokens that are right."""
-        device = batch.ids.device
-        with torch.autocast(device.type, torch.bfloat16):
-            loss, right = loss_of(self.model, batch)
-        loss.backward()
+    def update(self, batch: Batch, factor: float) -> torch.Tensor:
+        """One step at this factor of the rate; gives what `gradients` does."""
+        said = self._take(batch.query, batch.count, *batch.tensors)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = RATE * factor
             optimizer.step()
-            optimizer.zero_grad()
         keep = min(AVERAGE, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - keep)
         self.step += 1
         self.tokens += batch.ids.numel()
-        return loss.detach(), right
+        return said
 
 
 def train(
@@ -124,13 +129,13 @@ def train(
     minutes: float,
     seed: int,
     workers: int,
-    tokens: int | None = None,
+    sizes: Sizes | None = None,
     begun: Path | None = None,
 ) -> None:
     """Train from the run's checkpoint, or from nothing, until it has been trained for `minutes`, and export to `out`.
 
     begun: folder of a model with which a run begins, see `llm_begin`; None is from nothing. workers: processes that
-    draw the data; 0 draws it here. tokens: of a batch; None is what the device can take.
+    draw the data; 0 draws it here. sizes: of batches; None is what the device can take.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     folder.mkdir(parents=True, exist_ok=True)
@@ -141,28 +146,30 @@ def train(
     count = sum(p.numel() for p in run.model.parameters())
     print(f"{count} parameters, {len(run.tokenizer)} tokens, on {device}, step {run.step}", flush=True)
     share = multiprocessing.Value("d", min(1.0, run.seconds / (60 * minutes)))
-    size = tokens or (GPU_TOKENS if device.type == "cuda" else CPU_TOKENS)
-    data = Batches(run.tokenizer, size, seed + 1000 * run.step, share)
+    sizes = sizes or (GPU if device.type == "cuda" else CPU)
+    data = Batches(run.tokenizer, sizes, seed + 1000 * run.step, share, grown=begun is not None)
     ahead = 4 if workers else None
     pinned = device.type == "cuda"
     loader = DataLoader(data, batch_size=None, num_workers=workers, prefetch_factor=ahead, pin_memory=pinned)
     batches: Iterator[Batch] = iter(loader)
     batch = next(batches)
     before, began, saved = run.seconds, time.monotonic(), time.monotonic()
-    first, logged = run.tokens, list[tuple[torch.Tensor, torch.Tensor]]()
+    first, seen, steps = run.tokens, torch.zeros(2, device=device), 0
     while share.value < 1:
-        logged.append(run.update(batch.to(device), rate(share.value)))
+        seen += run.update(batch.to(device), rate(share.value))
+        steps += 1
         now = time.monotonic()
         run.seconds = before + now - began
         share.value = min(1.0, run.seconds / (60 * minutes))
         if run.step % LOG_STEPS == 0 or share.value == 1:
-            loss, right = (torch.stack(column).mean().item() for column in zip(*logged, strict=True))
+            loss, right = (seen / steps).tolist()
             print(
                 f"step {run.step} {share.value:.1%} loss {loss:.4f} tokens right {right:.4f} "
                 f"{(run.tokens - first) / (now - began):,.0f} tokens/s",
                 flush=True,
             )
-            logged.clear()
+            seen.zero_()
+            steps = 0
         if now - saved > SAVE_S:
             run.save()
             saved = now

@@ -4,7 +4,6 @@ import random
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from multiprocessing.sharedctypes import Synchronized
 from typing import Any
 
@@ -16,20 +15,22 @@ from torch.nn import functional as F
 from torch.utils.data import IterableDataset, get_worker_info
 from transformers import AttentionInterface, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from training.mini.llm_data import Packed, stream
+from training.mini.llm_data import QUERIES, Packed, stream
 from training.mini.llm_twins import MOST_OBJECTS
 
-CHUNK = 128  # packs that are sorted by length before they are batched
 PROMPT_WEIGHT = 0.05  # of predicting a token of the prompt, so that twins and queries are read
-TELLING_WEIGHT = 3.0  # of a word of an answer, or of what keeps or drops an object; of another token 1
+WORD_WEIGHT, VERDICT_WEIGHT = 1.5, 6.0  # of a word of an answer, of what keeps or drops an object; of another token 1
 WORD = re.compile(r"Ġ[a-z]+")  # Ġ is a space
-ALIGNED = 8  # tokens
 FEWEST, GROWN = 5, 0.3  # at most so many objects at first, and all of them after this share of the time
+
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Batch:
     """B twins of P tokens, each followed by K queries of L tokens, padded: T = P + K * L tokens a row.
+
+    A pack may have fewer queries, and a batch fewer packs: what is blank weighs nothing.
 
     query: L. count: K. ids, position [B, T] int32. weight [B, T] float32: what predicting the next token counts in the
     loss. answer [B, T] bool: whether that is of an answer. twins [B] int32: tokens of each twin.
@@ -45,11 +46,11 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same on a device."""
-        return Batch(self.query, self.count, *(tensor.to(device, non_blocking=True) for tensor in self._tensors()))
+        return Batch(self.query, self.count, *(tensor.to(device, non_blocking=True) for tensor in self.tensors))
 
     def pin_memory(self) -> "Batch":
         """The same in memory that a GPU copies from while it computes; the DataLoader calls it."""
-        return Batch(self.query, self.count, *(tensor.pin_memory() for tensor in self._tensors()))
+        return Batch(self.query, self.count, *(tensor.pin_memory() for tensor in self.tensors))
 
     @property
     def seen(self) -> torch.Tensor:
@@ -60,27 +61,51 @@ class Batch:
         own = torch.ones(n, n, dtype=torch.bool, device=device).tril()
         return torch.cat([twin.expand(-1, n, -1), own.expand(len(twin), -1, -1)], dim=2)[:, None]
 
-    def _tensors(self) -> tuple[torch.Tensor, ...]:
+    @property
+    def tensors(self) -> tuple[torch.Tensor, ...]:
+        """All that it holds but the numbers."""
         return self.ids, self.position, self.weight, self.answer, self.twins
 
 
-def collate(
-    batch: Sequence[Packed],
-    pad: int,
-    prompt_weight: float,
-    silent: NDArray[np.bool_],
-    telling: NDArray[np.bool_],
-) -> Batch:
-    """silent: [V] bool, the tokens that follow from nothing; predicting them in a prompt counts nothing.
-
-    telling: [V] bool, the tokens of an answer that say most: words, and what keeps or drops an object. They count
-    TELLING_WEIGHT times as much as others.
+@dataclass(frozen=True)
+class Sizes:
+    """Of batches. tokens: of one, padding included. Twins and queries are padded to multiples of `twin` and `query`
+    tokens: so few shapes of batches are there as a GPU keeps a graph for.
     """
-    count = max(len(packed.queries) for packed in batch)
-    twin, query = _padded(batch)
-    shape = (len(batch), twin + count * query)
-    ids, position = np.full(shape, pad, np.int32), np.zeros(shape, np.int32)
-    weight, answer = np.zeros(shape, np.float32), np.zeros(shape, np.bool_)
+
+    tokens: int
+    twin: int
+    query: int
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a batch is padded to: `rows` packs of a twin of P tokens and K queries of L."""
+
+    rows: int
+    twin: int
+    count: int
+    query: int
+
+    @staticmethod
+    def of(packed: Packed, sizes: Sizes) -> "Shape":
+        """That of batches that a pack goes into."""
+        twin = -(-len(packed.twin) // sizes.twin) * sizes.twin
+        query = -(-max(len(ids) for ids in packed.queries) // sizes.query) * sizes.query
+        return Shape(max(1, sizes.tokens // (twin + (QUERIES + 1) * query)), twin, QUERIES + 1, query)
+
+
+def collate(
+    batch: Sequence[Packed], shape: Shape, pad: int, prompt_weight: float, silent: Flags, words: Flags, verdicts: Flags
+) -> Batch:
+    """silent, words, verdicts: [V] bool, tokens: those that follow from nothing, whose prediction in a prompt counts
+    nothing, and those that count WORD_WEIGHT and VERDICT_WEIGHT in an answer.
+    """
+    telling = 1 + (WORD_WEIGHT - 1) * words + (VERDICT_WEIGHT - 1) * verdicts
+    twin, query = shape.twin, shape.query
+    size = (shape.rows, twin + shape.count * query)
+    ids, position = np.full(size, pad, np.int32), np.zeros(size, np.int32)
+    weight, answer = np.zeros(size, np.float32), np.zeros(size, np.bool_)
 
     def put(row: int, start: int, tokens: list[int], first: int, begins: int, told: float) -> None:
         n = len(tokens)
@@ -89,16 +114,17 @@ def collate(
         said = np.arange(1, n) >= begins
         answer[row, start : start + n - 1] = said
         following = tokens[1:]
-        answered = np.where(telling[following], TELLING_WEIGHT * told, told)
-        weight[row, start : start + n - 1] = np.where(said, answered, np.where(silent[following], 0, prompt_weight))
+        asked = np.where(silent[following], 0, prompt_weight)
+        weight[row, start : start + n - 1] = np.where(said, telling[following] * told, asked)
 
     for row, packed in enumerate(batch):
         put(row, 0, packed.twin, 0, len(packed.twin), 0)
         for number, tokens in enumerate(packed.queries):
             begins, told = packed.answers[number], packed.weights[number]
             put(row, twin + number * query, tokens, len(packed.twin), begins, told)
-    twins = np.array([len(packed.twin) for packed in batch], np.int32)
-    return Batch(query, count, *(torch.from_numpy(array) for array in (ids, position, weight, answer, twins)))
+    twins = np.ones(shape.rows, np.int32)  # a token that is there to be seen, where a row is blank
+    twins[: len(batch)] = [len(packed.twin) for packed in batch]
+    return Batch(query, shape.count, *(torch.from_numpy(array) for array in (ids, position, weight, answer, twins)))
 
 
 def packed_attention(
@@ -146,58 +172,39 @@ def states(model: LlamaForCausalLM, batch: Batch) -> torch.Tensor:
 
 
 class Batches(IterableDataset[Batch]):
-    """Batches of about `tokens` tokens without end. Every worker of a DataLoader draws its own.
+    """Batches of one shape each, without end. Every worker of a DataLoader draws its own.
 
     seed: decides all, with the worker's number. share: of the training's time that is over, which other processes move
-    on; the number of objects grows with it.
+    on; the number of objects grows with it, or is from the beginning what it becomes (grown).
     """
 
     def __init__(
         self,
         tokenizer: PreTrainedTokenizerFast,
-        tokens: int,
+        sizes: Sizes,
         seed: int,
         share: "Synchronized[float]",
+        *,
+        grown: bool = False,
     ) -> None:
-        self._tokenizer, self._tokens, self._seed, self._share = tokenizer, tokens, seed, share
+        self._tokenizer, self._sizes, self._seed, self._share = tokenizer, sizes, seed, share
+        self._fewest = MOST_OBJECTS if grown else FEWEST
         names = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
         self._silent = np.array([name.lstrip(",.").isdigit() for name in names])  # coordinates follow from nothing
-        self._telling = np.array(['"keep":' in name or bool(WORD.fullmatch(name)) for name in names])
+        self._words = np.array([bool(WORD.fullmatch(name)) for name in names])
+        self._verdicts = np.array(['"keep":' in name for name in names])
 
     def __iter__(self) -> Iterator[Batch]:
         worker = get_worker_info()
         torch.set_num_threads(1)
         rng = random.Random(f"{self._seed} {worker.id if worker else 0}")  # noqa: S311
+        waiting: dict[Shape, list[Packed]] = {}
         while True:
-            most = round(FEWEST + (MOST_OBJECTS - FEWEST) * min(1.0, self._share.value / GROWN))
-            packs = stream(self._tokenizer, rng, most)
-            chunk = sorted(islice(packs, CHUNK), key=lambda packed: packed.padded)
-            batches = list(batched(chunk, self._tokens))
-            rng.shuffle(batches)
-            for batch in batches:
-                yield collate(batch, self._tokenizer.pad_token_id, PROMPT_WEIGHT, self._silent, self._telling)
-
-
-def batched(chunk: Sequence[Packed], tokens: int) -> Iterator[list[Packed]]:
-    """Neighbors in length together, each batch with at most `tokens` tokens, or with one pack."""
-    some: list[Packed] = []
-    for packed in chunk:
-        if some and _tokens([*some, packed]) > tokens:
-            yield some
-            some = []
-        some.append(packed)
-    if some:
-        yield some
-
-
-def _tokens(batch: Sequence[Packed]) -> int:
-    """Of the batch, padded."""
-    twin, query = _padded(batch)
-    return len(batch) * (twin + max(len(packed.queries) for packed in batch) * query)
-
-
-def _padded(batch: Sequence[Packed]) -> tuple[int, int]:
-    """Tokens of a twin and of a query, padded to what attention on a GPU likes."""
-    twin = max(len(packed.twin) for packed in batch)
-    query = max(len(ids) for packed in batch for ids in packed.queries)
-    return -(-twin // ALIGNED) * ALIGNED, -(-query // ALIGNED) * ALIGNED
+            most = round(self._fewest + (MOST_OBJECTS - self._fewest) * min(1.0, self._share.value / GROWN))
+            packed = next(stream(self._tokenizer, rng, most))
+            shape = Shape.of(packed, self._sizes)
+            alike = waiting.setdefault(shape, [])
+            alike.append(packed)
+            if len(alike) == shape.rows:
+                marked = (self._silent, self._words, self._verdicts)
+                yield collate(waiting.pop(shape), shape, self._tokenizer.pad_token_id, PROMPT_WEIGHT, *marked)

@@ -23,11 +23,11 @@ from training.scenes.things import Thing, place, rows, take_apart
 from training.scenes.words import article
 
 ROWS_SHARE = 0.15  # of the twins are rows, the others JSON
-PARTS_SHARE = 0.3  # of the twins are of parts
-READ_SHARE = 0.15  # of the twins are read out
+PARTS_SHARE = 0.4  # of the twins are of parts
+READ_SHARE = 0.1  # of the twins are read out
 PATH_SHARE = 0.5  # of the queries are answered by a path
 UNKNOWN_SHARE, GROUP_SHARE = 0.06, 0.06  # of the queries; of groups where the twin has one
-QUERIES, READINGS = 6, 3  # about one twin
+QUERIES = READINGS = 6  # about one twin, at most
 REPEATED = 24  # tokens, at most
 DIRECT_WEIGHT = 4.0  # of a token of a direct answer, where one of a path, or that is read out or repeated, counts 1
 READ_OUT = ("semantic", "kind", "size", "color", "pattern", "material", "part", "place")  # and relations to one row
@@ -45,11 +45,6 @@ class Packed:
     queries: list[list[int]]
     answers: list[int]
     weights: list[float]
-
-    @property
-    def padded(self) -> int:
-        """Tokens, with every query as long as the longest."""
-        return len(self.twin) + len(self.queries) * max(len(query) for query in self.queries)
 
 
 def direct(indices: Sequence[int]) -> str:

@@ -1,7 +1,7 @@
 """Trains dtwin-mini-sam from scratch on rendered scenes: `python -m training.mini.sam --help`."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,9 +9,11 @@ import numpy as np
 import torch
 import typer
 from safetensors.torch import load_file, save_file
+from segment_anything.modeling import Sam
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from training.mini.captured import stepping
 from training.mini.course import Average, Clock, best_device, optimizers, prefetched, save, set_up
 from training.mini.rendering import CLASSES
 from training.mini.sam_data import Batch, Raw, prompted, taken
@@ -56,35 +58,53 @@ class Dense(nn.Module):
         height, width = x.shape[1:3]
         scores = self.classes(x).view(-1, height, width, 4, 4, 1 + len(CLASSES))
         scores = scores.permute(0, 1, 3, 2, 4, 5).flatten(0, 4)
-        offsets = self.offsets(x)[batch.inside].float()
-        moved = F.smooth_l1_loss(offsets, batch.offsets.permute(0, 2, 3, 1)[batch.inside], beta=0.1)
-        return F.cross_entropy(scores.float(), batch.classes.flatten()) + moved
+        wanted = batch.offsets.permute(0, 2, 3, 1)
+        apart = F.smooth_l1_loss(self.offsets(x).float(), wanted, beta=0.1, reduction="none").mean(dim=-1)
+        return F.cross_entropy(scores.float(), batch.classes.flatten()) + mean_where(apart, batch.inside)
 
 
 def losses(decoded: Decoded, batch: Batch, edge_weight: float) -> tuple[Tensor, Tensor, Tensor]:
-    """(mask loss, IoU loss, IoU [hits, 4] of the masks as they are).
+    """(mask loss, IoU loss, IoU [B, P, 4] of the masks as they are, 0 on the ground).
 
     Tokens 0 and 1 learn the part at the point, 2 and 3 the whole object. A point on the ground has no mask to learn,
     only that every predicted IoU is 0.
     """
-    hit = batch.hit
-    target = torch.stack([batch.part[hit], batch.whole[hit]], dim=1)  # [hits, 2, h, w]
-    edge = F.max_pool2d(target, 3, 1, 1) + F.max_pool2d(-target, 3, 1, 1) > 0.2
-    target, weight = target[:, :, None], (1 + edge_weight * edge)[:, :, None]  # [hits, 2, 1, h, w]
-    logits = decoded.logits[hit].float().unflatten(1, (2, 2))  # [hits, 2, 2, h, w]
-    share = target.mean(dim=(3, 4))
+    target = torch.stack([batch.part, batch.whole], dim=2)  # [B, P, 2, h, w]
+    flat = target.flatten(0, 1)
+    edge = (F.max_pool2d(flat, 3, 1, 1) + F.max_pool2d(-flat, 3, 1, 1) > 0.2).view_as(target)
+    target, weight = target[:, :, :, None], (1 + edge_weight * edge)[:, :, :, None]  # [B, P, 2, 1, h, w]
+    logits = decoded.logits.float().unflatten(2, (2, 2))  # [B, P, 2, 2, h, w]
+    share = target.mean(dim=(4, 5))
     cross = F.binary_cross_entropy_with_logits(logits, target.expand_as(logits), weight, reduction="none")
     masks = logits.sigmoid()
-    overlap = (masks * target).mean(dim=(3, 4))
-    dice = 1 - (2 * overlap + 1e-5) / (masks.mean(dim=(3, 4)) + share + 1e-5)
+    overlap = (masks * target).mean(dim=(4, 5))
+    dice = 1 - (2 * overlap + 1e-5) / (masks.mean(dim=(4, 5)) + share + 1e-5)
     with torch.no_grad():
         found, true = logits > 0, target > 0.5
-        both = (found & true).sum(dim=(3, 4))
-        iou = (both / (found | true).sum(dim=(3, 4)).clamp(min=1)).flatten(1)
-    wanted = torch.zeros_like(decoded.iou)
-    wanted[hit] = iou
-    of_masks = (0.25 * cross.mean(dim=(3, 4)) / (share + 0.02) + dice).mean()
-    return of_masks, F.mse_loss(decoded.iou, wanted), iou
+        both = (found & true).sum(dim=(4, 5))
+        iou = (both / (found | true).sum(dim=(4, 5)).clamp(min=1)).flatten(2) * batch.hit[..., None]
+    of_masks = (0.25 * cross.mean(dim=(4, 5)) / (share + 0.02) + dice).mean(dim=(2, 3))
+    return mean_where(of_masks, batch.hit), F.mse_loss(decoded.iou, iou), iou
+
+
+def mean_where(values: Tensor, where: Tensor) -> Tensor:
+    """Of those values where it is so; a sum of all, since what is picked by a mask has a size that is waited for."""
+    return (values * where).sum() / where.sum().clamp(min=1)
+
+
+def gradients(sam: Sam, dense: Dense, recipe: Recipe, batch: Batch) -> Tensor:
+    """Add those of a batch to the parameters' own. Gives the losses of masks, IoU and auxiliary task, and the mean IoU
+    by token, [7].
+    """
+    with torch.autocast(batch.images.device.type, torch.bfloat16):
+        embeddings = encode(sam, batch.images)
+        decoded = decode(sam, embeddings, batch.points)
+        auxiliary = dense.loss(embeddings, batch)
+    masks, predicted, iou = losses(decoded, batch, recipe.edge_weight)
+    loss = recipe.mask_weight * masks + recipe.iou_weight * predicted + recipe.dense_weight * auxiliary
+    loss.backward()
+    by_token = torch.stack([mean_where(each, batch.hit) for each in iou.unbind(-1)])
+    return torch.cat([torch.stack([masks, predicted, auxiliary]).detach(), by_token])
 
 
 def train(
@@ -123,8 +143,9 @@ def train(
             save(state | {"optimizers": [optimizer.state_dict() for optimizer in optimizing]}, checkpoint)
             export(average.weights, output)
 
+        take = stepping(model, lambda *tensors: gradients(sam, dense, recipe, Batch(*tensors)), device)
         saved, said, seen, steps = spent, spent, torch.zeros(7, device=device), 0
-        for raw in prefetched(lambda number: draw(store, recipe, number), step):
+        for raw in prefetched(lambda number: draw(store, recipe, number).pinned(device), step):
             if clock.over:
                 break
             generator = torch.Generator(device).manual_seed(recipe.seed + 1000 * step)
@@ -132,20 +153,12 @@ def train(
                 for group in optimizer.param_groups:
                     group["lr"] = recipe.learning_rate * clock.rate(recipe.warmup)
             batch = prompted(raw.to(device), recipe.prompts, generator, mean, deviation)
-            with torch.autocast(device.type, torch.bfloat16):
-                embeddings = encode(sam, batch.images)
-                decoded = decode(sam, embeddings, batch.points)
-                auxiliary = dense.loss(embeddings, batch)
-            mask_loss, iou_loss, iou = losses(decoded, batch, recipe.edge_weight)
-            loss = recipe.mask_weight * mask_loss + recipe.iou_weight * iou_loss + recipe.dense_weight * auxiliary
-            model.zero_grad()
-            loss.backward()
+            seen += take(*(getattr(batch, field.name) for field in fields(batch)))
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             for optimizer in optimizing:
                 optimizer.step()
             step, steps = step + 1, steps + 1
             average.follow(sam, step)
-            seen += torch.cat([torch.stack([mask_loss, iou_loss, auxiliary]).detach(), iou.mean(dim=0)])
             if clock.spent - said > recipe.say_every_s or clock.over:
                 say(step, steps / (clock.spent - said), clock, store, (seen / steps).tolist())
                 said, steps = clock.spent, 0

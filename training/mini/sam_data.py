@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from training.mini.course import to
+from training.mini.course import pinned
 from training.mini.scene_store import SIDE, Store
 from training.mini.shown import SLOTS
 
@@ -33,8 +33,12 @@ class Raw:
     classes: Tensor
     sizes: Tensor
 
+    def pinned(self, device: torch.device) -> "Raw":
+        """The same where the device copies from without a wait."""
+        return Raw(*(pinned(getattr(self, field.name), device) for field in fields(self)))
+
     def to(self, device: torch.device) -> "Raw":
-        return Raw(*(to(getattr(self, field.name), device) for field in fields(self)))
+        return Raw(*(getattr(self, field.name).to(device, non_blocking=True) for field in fields(self)))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ and key, whose dot product they are: no tensor of all pairs is kept for the back
 from typing import Any
 
 import torch
-from segment_anything.modeling.image_encoder import get_rel_pos, window_partition, window_unpartition
+from segment_anything.modeling.image_encoder import window_partition, window_unpartition
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -37,8 +37,8 @@ def _attend(attention: Any, x: Tensor) -> Tensor:
     qkv = attention.qkv(x).view(groups, height * width, 3, attention.num_heads, -1)
     q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind()  # [G, heads, N, d]
     grid, root = q.unflatten(2, (height, width)), q.shape[-1] ** 0.5
-    by_row = torch.einsum("ghyxd,yvd->ghyxv", grid, get_rel_pos(height, height, attention.rel_pos_h).to(q))
-    by_column = torch.einsum("ghyxd,xud->ghyxu", grid, get_rel_pos(width, width, attention.rel_pos_w).to(q))
+    by_row = torch.einsum("ghyxd,yvd->ghyxv", grid, _between(attention.rel_pos_h, height).to(q))
+    by_column = torch.einsum("ghyxd,xud->ghyxu", grid, _between(attention.rel_pos_w, width).to(q))
     bias = root * torch.cat([by_row, by_column], dim=-1).flatten(2, 3)  # [G, heads, N, h + w]
     rows, columns = (torch.eye(side, device=q.device, dtype=q.dtype) for side in (height, width))
     place = torch.cat([rows.repeat_interleave(width, dim=0), columns.repeat(height, 1)], dim=1)  # [N, h + w], of keys
@@ -50,3 +50,12 @@ def _attend(attention: Any, x: Tensor) -> Tensor:
     )
     out: Tensor = attention.proj(gathered[..., : v.shape[-1]].transpose(1, 2).reshape(x.shape))
     return out
+
+
+def _between(table: Tensor, side: int) -> Tensor:
+    """[side, side, d]: the entry for each place of a query and of a key, of a table [2 * side - 1, d].
+
+    What the reference's `get_rel_pos` gives, whose indices come from the CPU, which a CUDA graph cannot wait for.
+    """
+    place = torch.arange(side, device=table.device)
+    return table[place[:, None] - place + side - 1]

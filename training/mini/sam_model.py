@@ -93,8 +93,7 @@ def decode(sam: Sam, embeddings: Tensor, points: Tensor) -> Decoded:
     batch, prompts = points.shape[:2]
     decoder, transformer = sam.mask_decoder, sam.mask_decoder.transformer
     with torch.autocast(points.device.type, enabled=False):  # bf16 would round coordinates
-        labels = torch.ones(batch * prompts, 1, device=points.device)
-        sparse, _ = sam.prompt_encoder((points.reshape(-1, 1, 2), labels), None, None)
+        sparse = _prompted(sam.prompt_encoder, points.reshape(-1, 1, 2))
         place = sam.prompt_encoder.get_dense_pe().flatten(2).transpose(1, 2)  # [1, S, C]
     place = place.to(embeddings.dtype)
     output = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
@@ -126,6 +125,16 @@ def decode(sam: Sam, embeddings: Tensor, points: Tensor) -> Decoded:
     logits = logits.reshape(batch, prompts, -1, 4 * height, 4 * width)
     iou = decoder.iou_prediction_head(tokens[:, 0]).view(batch, prompts, -1)
     return Decoded(logits, iou.float())
+
+
+def _prompted(encoder: Any, points: Tensor) -> Tensor:
+    """What `encoder` gives for each of points [N, 1, 2] alone: [N, 2, C], the point and the place of one that is not.
+
+    The reference finds points by their labels, for which it waits for the device.
+    """
+    there = encoder.pe_layer.forward_with_coords(points + 0.5, encoder.input_image_size)
+    there = there + encoder.point_embeddings[1].weight
+    return torch.cat([there, encoder.not_a_point_embed.weight.expand_as(there)], dim=1)
 
 
 def _read(attention: Any, tokens: Tensor, placed: Tensor, image: Tensor) -> Tensor:

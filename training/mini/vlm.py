@@ -91,7 +91,7 @@ def pixels(pictures: Tensor) -> Tensor:
 def loss_of(
     model: LlavaForConditionalGeneration, hints: Hints, batch: Batch, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """The mean cross-entropy of the answers' tokens, and that of the hints."""
+    """The mean cross-entropy of the answers' tokens, and that of the hints where there are records."""
     ids, labels, pictures = (to(tensor, device) for tensor in (batch.ids, batch.labels, batch.pictures))
     with torch.autocast(device.type, torch.bfloat16):
         # Padding is at the right, where no token of an answer sees it, so causality is all the mask that is needed.
@@ -99,6 +99,8 @@ def loss_of(
         targets = labels[:, 1:]
         learned = targets != -100
         logits = model.lm_head(out.last_hidden_state[:, :-1][learned])
+    if not len(batch.records):
+        return F.cross_entropy(logits.float(), targets[learned]), logits.new_zeros((), dtype=torch.float32)
     features = out.image_hidden_states[: 2 * TOKENS_PER_PICTURE * len(batch.records)]
     features = features.reshape(len(batch.records), 2, TOKENS_PER_PICTURE, -1)
     wanted = {name: to(values, device) for name, values in readings(batch.records).items()}

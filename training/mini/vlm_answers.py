@@ -6,6 +6,7 @@ from typing import Any
 
 from dtwinseger import prompts
 from dtwinseger.api import Semantics
+from dtwinseger.prompts.questions import PROMPTINGS
 from dtwinseger.twin import Granularity
 from training.mini.asked import GRANULARITIES
 from training.mini.shown import BACKGROUND, WHOLE
@@ -20,7 +21,7 @@ REASONS: dict[Granularity, str] = {
 # Instructions and what never varies within an answer: one token each.
 FRAGMENTS = (
     prompts.GRANULARITY,
-    prompts.SEMANTICS,
+    *PROMPTINGS.values(),
     "There is no query: describe the object for any.",
     "Query:",
     "\nObject:",

@@ -1,18 +1,25 @@
 """Stored scenes as VLM training data: batches of prompts and answers in tokens, with their pictures."""
 
+import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from io import BytesIO
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from PIL import Image
 from torch import Tensor
 from transformers import LlavaProcessor
 
 from dtwinseger import prompts
+from dtwinseger.api import SemanticsOptions
+from dtwinseger.prompts.questions import PROMPTINGS, Prompting, question
+from dtwinseger.prompts.showing import Shown
 from training.mini import vlm_answers as answers
+from training.mini.rendering import square
 from training.mini.scene_store import QUERIES, VIEWS, Store
 from training.mini.shown import RECORD, WHOLE
 from training.mini.vlm_model import IMAGE, PATCH, ROLES, SIDE
@@ -23,6 +30,11 @@ NO_QUERY_SHARE = 0.15  # of the descriptions
 FITTING_SHARE = 0.3  # of the descriptions, at least: the query is one that the mask answers, where there is one
 PART_SHARES = (0.15, 0.6)  # of the queries that ask for parts: to a mask that shows none, to one that shows a part
 MOST_INDEX = 48  # of a mask in its prompt
+DIRECT_SHARE = 0.1  # of the descriptions that come without worked examples: prompted `direct`, the others `system`
+WORKED_SHARE, WORKED_SIZE = (
+    0.08,
+    0.25,
+)  # of the batches: all prompted `in_context`; and of a batch's size, as it is long
 
 Ids = tuple[int, ...]
 
@@ -34,29 +46,47 @@ class Batch:
     ids: Tensor  # [B, S]
     labels: Tensor  # [B, S], -100 where nothing is learned
     pictures: Tensor  # [P, 3, SIDE, SIDE] uint8, in the order of their places in `ids`
-    records: npt.NDArray[np.void]  # [N] of the descriptions
+    records: npt.NDArray[np.void]  # [N] of the first descriptions, whose two pictures each are the first ones
 
 
 class Sequences:
     """Prompts and answers in tokens, as chat template and processor give them; each text is cut into tokens once."""
 
     def __init__(self, processor: LlavaProcessor) -> None:
-        self._encode = processor.tokenizer.encode
+        self._processor, self._encode = processor, processor.tokenizer.encode
         self.pad, self.end = processor.tokenizer.pad_token_id, processor.tokenizer.eos_token_id
-        system, user, assistant = (self._of(role) for role in ROLES)
-        picture = self._of(IMAGE) * TOKENS_PER_PICTURE
-        self._described = (*system, *self._of(prompts.SEMANTICS), *user)
-        self._decided = (*system, *self._of(prompts.GRANULARITY), *user, *picture)
-        self._pictures, self._answer = picture * 2, assistant
+        system, self._user, self._answer = (self._of(role) for role in ROLES)
+        self._picture = self._of(IMAGE) * TOKENS_PER_PICTURE
+        self._instructed = {how: (*system, *self._of(text)) for how, text in PROMPTINGS.items()}
+        self._decided = (*system, *self._of(prompts.GRANULARITY), *self._user, *self._picture)
         self.texts = lru_cache(1 << 18)(self._of)
+        self._worked = cache(self._examples)
 
     def _of(self, text: str) -> Ids:
         return tuple(self._encode(text))
 
-    def semantics(self, query: str | None, index: int) -> Ids:
-        """The prompt of prompts.semantics."""
+    def semantics(self, query: str | None, index: int, prompting: Prompting = "system") -> Ids:
+        """The prompt of prompts.semantics, or of another prompting."""
+        before = self._instructed[prompting]
+        if prompting == "in_context":
+            before += self._worked(query is not None)[0]
         asked, numbered = self.texts(prompts.asked(query)), self.texts(f"\nObject: {index}")
-        return (*self._described, *asked, *numbered, *self._pictures, *self._answer)
+        return (*before, *self._user, *asked, *numbered, *self._picture * 2, *self._answer)
+
+    def worked(self, with_query: bool) -> list[npt.NDArray[np.uint8]]:
+        """The pictures of the worked examples, [3, SIDE, SIDE] each."""
+        return self._worked(with_query)[1]
+
+    def _examples(self, with_query: bool) -> tuple[Ids, list[npt.NDArray[np.uint8]]]:
+        asked, shown = ("x" if with_query else None), Shown(None, {1: None})
+        messages = question(SemanticsOptions(prompting="in_context"), asked, shown, SIDE)[1:-1]
+        text = self._processor.apply_chat_template(messages, tokenize=False)
+        (place,) = self._of(IMAGE)
+        ids = [each for token in self._of(text) for each in (self._picture if token == place else (token,))]
+        parts = [part for message in messages if message["role"] == "user" for part in message["content"]]
+        urls = [part["image_url"]["url"] for part in parts if part["type"] == "image_url"]
+        files = [BytesIO(base64.b64decode(url.partition(",")[2])) for url in urls]
+        return tuple(ids), [square(np.asarray(Image.open(file).convert("RGB"))) for file in files]
 
     def granularity(self, query: str) -> Ids:
         """The prompt of prompts.granularity."""
@@ -64,12 +94,14 @@ class Sequences:
 
 
 def draw(stores: Sequence[Store], sequences: Sequences, size: int, rng: np.random.Generator) -> Batch:
-    """`size` examples, each of any one of the stores by equal shares."""
+    """`size` examples, each of any one of the stores by equal shares; fewer where worked examples make them long."""
     there = [store.there() for store in stores]
+    worked = rng.random() < WORKED_SHARE
+    size = max(1, round(WORKED_SIZE * size)) if worked else size
     examples: list[tuple[Ids, Ids]] = []
     pictures: list[npt.NDArray[np.uint8]] = []
     records: list[Any] = []
-    decisions = round(size * GRANULARITY_SHARE)
+    decisions = 0 if worked else round(size * GRANULARITY_SHARE)
     for number in range(size):
         which = int(rng.integers(len(stores)))
         store, scene = stores[which], int(rng.choice(there[which]))
@@ -79,10 +111,15 @@ def draw(stores: Sequence[Store], sequences: Sequences, size: int, rng: np.rando
             record = store.records[scene, view]
             query = _query(record, queries, rng)
             text = None if query is None else query["text"].decode()
-            prompt = sequences.semantics(text, int(rng.integers(1, MOST_INDEX + 1)))
+            if worked:
+                prompting: Prompting = "in_context"
+                pictures += sequences.worked(text is not None)
+            else:
+                prompting = "direct" if rng.random() < DIRECT_SHARE else "system"
+                records.append(record)
+            prompt = sequences.semantics(text, int(rng.integers(1, MOST_INDEX + 1)), prompting)
             said = _described(record.tobytes(), *_light(query, record))
             pictures += list(store.pictures[scene, view])
-            records.append(record)
         else:
             query = queries[int(rng.integers(QUERIES))]
             prompt = sequences.granularity(query["text"].decode())

@@ -3,6 +3,7 @@
 import copy
 import multiprocessing
 import random
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -17,9 +18,9 @@ from dtwinseger.prompts import REASONING, REASONING_ROWS, reask, reasoning
 from dtwinseger.twin import render_answer, violations
 from dtwinseger.twin.text import RENDERINGS
 from training.mini.llm import export, loss_of, new_model, rate, train
-from training.mini.llm_batch import TELLING_WEIGHT, Batches, collate, states
+from training.mini.llm_batch import VERDICT_WEIGHT, Batches, Shape, Sizes, collate, states
 from training.mini.llm_begin import begin
-from training.mini.llm_data import direct, readings, stream
+from training.mini.llm_data import Packed, direct, readings, stream
 from training.mini.llm_lines import UNIT, samples
 from training.mini.llm_text import ASSISTANT, END, build
 from training.mini.llm_twins import MOST_ROWS, draw
@@ -30,6 +31,14 @@ from training.segdt.schema import faults
 
 TOKENIZER = build()
 NONE = np.zeros(len(TOKENIZER), np.bool_)
+SMALL = Sizes(tokens=500, twin=64, query=32)
+
+
+def together_in(packed: Sequence[Packed]) -> Shape:
+    """A shape that holds all of them, with a blank row."""
+    shapes = [Shape.of(one, SMALL) for one in packed]
+    twin, query = (max(getattr(shape, name) for shape in shapes) for name in ("twin", "query"))
+    return Shape(len(packed) + 1, twin, shapes[0].count, query)
 
 
 def prompts_and_answers(count: int) -> list[tuple[str, str, int]]:
@@ -127,8 +136,8 @@ def test_a_packed_query_is_tokenized_and_predicted_as_if_it_stood_alone() -> Non
     config._attn_implementation = "eager"
     plain = LlamaForCausalLM(config)
     plain.load_state_dict(model.state_dict())
-    packed = [one for one in islice(stream(TOKENIZER, random.Random(3), 3), 40) if one.padded < 250][:2]
-    batch = collate(packed, TOKENIZER.pad_token_id, 0.5, NONE, NONE)
+    packed = [one for one in islice(stream(TOKENIZER, random.Random(3), 3), 40) if len(one.twin) < 100][:2]
+    batch = collate(packed, together_in(packed), TOKENIZER.pad_token_id, 0.5, NONE, NONE, NONE)
     with torch.no_grad():
         together = states(model, batch)
         query, twin = batch.query, batch.ids.shape[1] - batch.count * batch.query
@@ -145,7 +154,7 @@ def test_a_packed_query_is_tokenized_and_predicted_as_if_it_stood_alone() -> Non
 
 def test_only_answers_count_where_prompts_weigh_nothing() -> None:
     packed = list(islice(stream(TOKENIZER, random.Random(3), 4), 2))
-    batch = collate(packed, TOKENIZER.pad_token_id, 0.0, NONE, NONE)
+    batch = collate(packed, together_in(packed), TOKENIZER.pad_token_id, 0.0, NONE, NONE, NONE)
     answers = sum(len(ids) - start for one in packed for ids, start in zip(one.queries, one.answers, strict=True))
     assert (batch.weight > 0).sum().item() == batch.answer.sum().item() == answers
     loss, right = loss_of(new_model(TOKENIZER, 0), batch)
@@ -156,16 +165,18 @@ def test_only_answers_count_where_prompts_weigh_nothing() -> None:
 def test_a_verdict_counts_more_than_other_tokens_of_an_answer() -> None:
     packed = list(islice(stream(TOKENIZER, random.Random(3), 4), 4))
     verdicts = np.array(['"keep":' in name for name in TOKENIZER.convert_ids_to_tokens(range(len(TOKENIZER)))])
-    plain, weighed = (collate(packed, TOKENIZER.pad_token_id, 0.0, NONE, which) for which in (NONE, verdicts))
+    shape, pad = together_in(packed), TOKENIZER.pad_token_id
+    plain, weighed = (collate(packed, shape, pad, 0.0, NONE, NONE, which) for which in (NONE, verdicts))
     following = plain.ids.roll(-1, dims=1)
     decided = torch.from_numpy(verdicts)[following] & plain.answer
     assert decided.any()
-    assert torch.equal(weighed.weight[decided], TELLING_WEIGHT * plain.weight[decided])
+    assert torch.equal(weighed.weight[decided], VERDICT_WEIGHT * plain.weight[decided])
     assert torch.equal(weighed.weight[~decided], plain.weight[~decided])
 
 
 def test_batches_hold_the_tokens_that_they_may_and_both_renderings() -> None:
-    batches = list(islice(Batches(TOKENIZER, 4000, 0, multiprocessing.Value("d", 0.0)), 12))
+    sizes = Sizes(tokens=4000, twin=64, query=32)
+    batches = list(islice(Batches(TOKENIZER, sizes, 0, multiprocessing.Value("d", 0.0)), 12))
     assert max(batch.ids.numel() for batch in batches) <= 4000
     firsts = {TOKENIZER.decode([token]) for batch in batches for token in batch.ids[:, 1].tolist()}
     assert firsts == {REASONING, REASONING_ROWS}
@@ -181,13 +192,13 @@ def test_the_rate_rises_and_falls_with_the_time() -> None:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("run")
-    train(run, run / "base", minutes=0.001, seed=0, workers=0, tokens=500)
+    train(run, run / "base", minutes=0.001, seed=0, workers=0, sizes=SMALL)
     return run
 
 
 def test_training_goes_on_from_its_checkpoint(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     reached = torch.load(trained / "checkpoint.pt", weights_only=True)["step"]
-    train(trained, trained / "base", minutes=0.01, seed=0, workers=0, tokens=500)
+    train(trained, trained / "base", minutes=0.01, seed=0, workers=0, sizes=SMALL)
     assert f"step {reached}" in capsys.readouterr().out
     assert torch.load(trained / "checkpoint.pt", weights_only=True)["step"] > reached
 

@@ -13,7 +13,10 @@ import typer
 from transformers import LlavaProcessor
 
 from dtwinseger import prompts
+from dtwinseger.api import SemanticsOptions
 from dtwinseger.prompts import views
+from dtwinseger.prompts.questions import PROMPTINGS, Prompting, question
+from dtwinseger.prompts.showing import prepare, show
 from training.mini.rendering import FIRST_SEED, square, store_scene
 from training.mini.scene_store import Contents, Store, create
 from training.mini.vlm import Hints, Recipe, loss_of, pixels, train, vocabulary
@@ -103,6 +106,31 @@ def test_the_trainer_reads_the_tokens_that_the_server_does(processor: LlavaProce
         if query is not None:
             served = _served(processor, prompts.granularity(query, pngs[0]))
             assert tuple(served["input_ids"][0].tolist()) == sequences.granularity(query)
+
+
+@deprecated
+@pytest.mark.parametrize("prompting", PROMPTINGS)
+@pytest.mark.parametrize("query", ["the small red kite?", None])
+def test_every_prompting_is_trained_as_it_is_served(
+    processor: LlavaProcessor, sequences: Sequences, prompting: Prompting, query: str | None
+) -> None:
+    scene = render_scene(0, 320, 256)
+    options = SemanticsOptions(prompting=prompting)
+    masks = [(1, scene.objects[0].mask)]
+    shown = show(prepare(options, scene.image, masks, SIDE), masks)
+    served = _served(processor, question(options, query, shown, SIDE))
+    assert tuple(served["input_ids"][0].tolist()) == sequences.semantics(query, 1, prompting)
+    examples = sequences.worked(query is not None) if prompting == "in_context" else []
+    assert len(served["pixel_values"]) == len(examples) + 2
+    for picture, given in zip(examples, served["pixel_values"], strict=False):
+        assert torch.allclose(pixels(torch.from_numpy(picture)), given, atol=1e-6)
+
+
+def test_batches_with_worked_examples_are_smaller(store: Store, sequences: Sequences) -> None:
+    batches = [drawn(store, sequences, step) for step in range(40)]
+    worked = [batch for batch in batches if len(batch.ids) < 8]
+    assert 0 < len(worked) < 20
+    assert all(len(batch.pictures) == 6 * len(batch.ids) and not len(batch.records) for batch in worked)
 
 
 @deprecated
