@@ -92,7 +92,7 @@ train-mini: setup ## the bundled models from nothing: an hour on a GPU, half a d
 	$(BIN)/python -m training.mini.render --out runs/perceived --sam models/dtwin-mini-sam --scenes 5000 --first-seed 50000
 	$(BIN)/python -m training.mini.vlm --scenes runs/scenes --perceived runs/perceived
 	$(BIN)/python -m training.mini.llm --run runs/llm $(if $(ON_GPU),,--workers 1)
-	@test -e runs/sftdt.jsonl || $(BIN)/python -m training.mini.llm_lines runs/sftdt.jsonl --samples 120000
+	@test -e runs/sftdt.jsonl || $(BIN)/python -m training.mini.llm_lines runs/sftdt.jsonl --samples 240000 --parts 0.45
 	@test -e runs/sftdt/adapter || $(BIN)/python -m training.sftdt --base runs/llm/base --data runs/sftdt.jsonl --run runs/sftdt \
 	    --config training/sftdt/configs/mini-llm$(if $(ON_GPU),,-cpu).toml
 	@rm -rf runs/merged

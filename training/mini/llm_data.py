@@ -73,16 +73,25 @@ def queries(things: Sequence[Thing], size: Size, rng: random.Random) -> list[tup
     ]
 
 
-def asked(things: Sequence[Thing], size: Size, rng: random.Random, count: int) -> list[Query]:
-    """Up to `count` different queries about a twin, as the world mixes them, and more of the rare kinds."""
+def asked(
+    things: Sequence[Thing], size: Size, rng: random.Random, count: int, kinds: Sequence[str] = ()
+) -> list[Query]:
+    """Up to `count` different queries about a twin, as the world mixes them, and more of the rare kinds.
+
+    kinds: those of which all are, in equal shares; a kind that is named twice has two.
+    """
     asker = Asker(things, size, rng)
     found: dict[str, Query] = {}
-    for _ in range(count):
+    wanted = [kind for kind in kinds if kind in asker.makers]
+    for _ in range(count if wanted or not kinds else 0):
         how = rng.random()
         kind = (
-            "unknown" if how < UNKNOWN_SHARE else "group" if how > 1 - GROUP_SHARE and "group" in asker.makers else None
-        )
-        if query := asker.draw(kind, 5 if kind else 40) or asker.draw():
+            rng.choice(wanted) if wanted
+            else "unknown" if how < UNKNOWN_SHARE
+            else "group" if how > 1 - GROUP_SHARE and "group" in asker.makers
+            else None
+        )  # fmt: skip
+        if query := asker.draw(kind, 5 if kind else 40) or (None if kinds else asker.draw()):
             found.setdefault(query.text, query)
     return list(found.values())
 

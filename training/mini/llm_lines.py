@@ -13,12 +13,13 @@ import multiprocessing
 import os
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 from training.mini.llm_data import PARTS_SHARE, asked
 from training.mini.llm_twins import MOST_OBJECTS, Level, draw
+from training.scenes.queries import QUERY_KINDS
 from training.scenes.things import rows, take_apart
 from training.segdt.schema import SegDTImage, SegDTProvenance, SegDTSample
 from training.segdt.world import ANNOTATOR
@@ -28,8 +29,10 @@ QUERIES = 4  # about one twin
 UNIT = 500  # samples that are decided by one seed and made at once
 
 
-def samples(unit: int, seed: int, parts: float = PARTS_SHARE) -> Iterator[SegDTSample]:
-    """UNIT samples, decided by their number and the seed. parts: share of the twins that are of parts."""
+def samples(unit: int, seed: int, parts: float = PARTS_SHARE, kinds: Sequence[str] = ()) -> Iterator[SegDTSample]:
+    """UNIT samples, decided by their number and the seed. parts: share of the twins that are of parts. kinds: of the
+    queries, all where it is empty.
+    """
     rng = random.Random(f"lines {seed} {unit}")  # noqa: S311
     made = 0
     while made < UNIT:
@@ -40,7 +43,7 @@ def samples(unit: int, seed: int, parts: float = PARTS_SHARE) -> Iterator[SegDTS
             width=size[1], height=size[0], sha256=hashlib.sha256().hexdigest(), file=f"{GENERATOR}-{unit}-{made}"
         )
         table = rows(things, size)
-        for query in asked(things, size, rng, QUERIES)[: UNIT - made]:
+        for query in asked(things, size, rng, QUERIES, kinds)[: UNIT - made]:
             yield SegDTSample(
                 id=f"{GENERATOR}-{seed}-{unit}-{made}",
                 granularity=query.granularity,
@@ -56,17 +59,17 @@ def samples(unit: int, seed: int, parts: float = PARTS_SHARE) -> Iterator[SegDTS
             made += 1
 
 
-def lines(unit: int, seed: int, parts: float) -> str:
+def lines(unit: int, seed: int, parts: float, kinds: Sequence[str]) -> str:
     """The samples of a unit as lines."""
-    return "".join(sample.line() + "\n" for sample in samples(unit, seed, parts))
+    return "".join(sample.line() + "\n" for sample in samples(unit, seed, parts, kinds))
 
 
-def write(file: Path, count: int, seed: int, parts: float, workers: int) -> None:
+def write(file: Path, count: int, seed: int, parts: float, kinds: Sequence[str], workers: int) -> None:
     """Write `count` samples, rounded up to whole units; the file is there when it is whole."""
     file.parent.mkdir(parents=True, exist_ok=True)
     fresh = file.with_suffix(".new")
     with multiprocessing.Pool(workers) as pool, fresh.open("w") as out:
-        for text in pool.imap(partial(lines, seed=seed, parts=parts), range(-(-count // UNIT))):
+        for text in pool.imap(partial(lines, seed=seed, parts=parts, kinds=kinds), range(-(-count // UNIT))):
             out.write(text)
     os.replace(fresh, file)
 
@@ -77,10 +80,11 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=200_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--parts", type=float, default=PARTS_SHARE, help="share of the twins that are of parts")
+    parser.add_argument("--kind", action="append", choices=QUERY_KINDS, help="of query, repeated; all without it")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
     began = time.monotonic()
-    write(options.file, options.samples, options.seed, options.parts, options.workers)
+    write(options.file, options.samples, options.seed, options.parts, options.kind or (), options.workers)
     print(f"{options.file}: {options.file.stat().st_size / 1e6:,.0f} MB in {time.monotonic() - began:.0f} s")
 
 

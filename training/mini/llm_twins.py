@@ -29,7 +29,8 @@ IMAGES: tuple[Size, ...] = ((256, 256), (384, 512), (480, 640), (512, 512), (768
 MOST_OBJECTS = 14  # of a scene
 MOST_ROWS = 40  # of a twin
 PERCEIVED = 0.5  # of the twins show the errors of perception
-UNDESCRIBED, TERSE, DOUBLED, STRAY, BACKGROUND, WHOLE, LOST = 0.03, 0.03, 0.06, 0.04, 0.15, 0.04, 0.06
+UNDESCRIBED, TERSE, DOUBLED, STRAY, BACKGROUND, WHOLE, LOST = 0.03, 0.03, 0.06, 0.04, 0.15, 0.06, 0.06
+PART = 0.03  # of the objects are followed by one of their parts, or give place to it
 GROUPS = 0.15  # of the twins have things that belong together
 BESIDE, WITHIN = 0.3, 0.12  # of the objects are put beside, or into, one that is there
 
@@ -250,7 +251,11 @@ def _perceived(found: Sequence[Row], wholes: Sequence[Row], level: Level, size: 
         elif level == "object" and rng.random() < TERSE:
             said = row.attributes if rng.random() < 0.5 else ()
             row = Row("a " + " ".join((*said[1:], row.category or "")), row.category, said[1:], row.box, row.fill)
-        rows.append(row)
+        part = rng.choice(_parts(row, rng)) if level == "object" and row.category and rng.random() < PART else None
+        if part is None or rng.random() < 0.5:
+            rows.append(row)
+        if part:
+            rows.append(part)
         if rng.random() < DOUBLED:
             x1, y1, x2, y2 = row.box
             box = (x1, y1, x1 + (x2 - x1) * rng.uniform(0.4, 1), y1 + (y2 - y1) * rng.uniform(0.4, 1))

@@ -126,7 +126,8 @@ def train(
     """Train for `recipe.minutes`, from the checkpoint in `work` where there is one; export to `output` as it goes.
 
     scenes, perceived: folders that `training.mini.render` fills, or has filled; of the second one, from when it holds
-    ENOUGH scenes, half of the examples are. begun: folder of a VLM with whose weights a training begins.
+    ENOUGH scenes, half of the examples are. begun: folder of a VLM with whose weights a training begins; it needs no
+    hints for a start, which their fresh readings would spoil.
     """
     stores = [open_store(scenes)]
     processor = vocabulary(stores[0], recipe.spoken_scenes)
@@ -137,6 +138,7 @@ def train(
     model.train().to(device)
     # On a CPU the backward pass of the eager one takes half the time of the fused one.
     model.set_attn_implementation("sdpa" if device.type == "cuda" else "eager")
+    hint_weight = 0.0 if begun else recipe.hint_weight
     hints = Hints(model.config.text_config.hidden_size).to(device)
     modules = nn.ModuleDict({"model": model, "hints": hints})
     optimizing = optimizers(modules, inside, recipe.learning_rate, recipe.weight_decay)
@@ -175,7 +177,7 @@ def train(
                 for group in optimizer.param_groups:
                     group["lr"] = recipe.learning_rate * clock.rate(recipe.warmup)
             loss, hint = loss_of(model, hints, batch, device)
-            (loss + recipe.hint_weight * hint).backward()
+            (loss + hint_weight * hint).backward()
             nn.utils.clip_grad_norm_(modules.parameters(), 1.0)
             for optimizer in optimizing:
                 optimizer.step()

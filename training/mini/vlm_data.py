@@ -25,7 +25,12 @@ from training.mini.shown import RECORD, WHOLE
 from training.mini.vlm_model import IMAGE, PATCH, ROLES, SIDE
 
 TOKENS_PER_PICTURE = (SIDE // PATCH) ** 2
-GRANULARITY_SHARE = 0.1  # of the examples
+GRANULARITY_SHARE = 0.2  # of the examples
+FRAMED_SHARE = 0.5  # of the queries whose granularity is asked for have words before them that mean nothing
+FRAMES = (
+    *("please", "can", "you", "find", "show", "me", "where", "is", "see", "which", "what", "I", "am", "looking"),
+    *("for", "select", "segment", "there"),
+)
 NO_QUERY_SHARE = 0.15  # of the descriptions
 FITTING_SHARE = 0.3  # of the descriptions, at least: the query is one that the mask answers, where there is one
 PART_SHARES = (0.15, 0.6)  # of the queries that ask for parts: to a mask that shows none, to one that shows a part
@@ -122,7 +127,7 @@ def draw(stores: Sequence[Store], sequences: Sequences, size: int, rng: np.rando
             pictures += list(store.pictures[scene, view])
         else:
             query = queries[int(rng.integers(QUERIES))]
-            prompt = sequences.granularity(query["text"].decode())
+            prompt = sequences.granularity(framed(query["text"].decode(), rng))
             said = answers.compact(answers.granularity(query))
             pictures.append(store.wholes[scene])
         examples.append((prompt, (*sequences.texts(said), sequences.end)))
@@ -135,6 +140,13 @@ def draw(stores: Sequence[Store], sequences: Sequences, size: int, rng: np.rando
     return Batch(
         torch.from_numpy(ids), torch.from_numpy(labels), torch.from_numpy(np.stack(pictures)), np.array(records, RECORD)
     )
+
+
+def framed(query: str, rng: np.random.Generator) -> str:
+    """The query, or it after some of FRAMES: in whatever words it is wrapped, its granularity is the same."""
+    if rng.random() > FRAMED_SHARE:
+        return query
+    return " ".join((*rng.choice(FRAMES, int(rng.integers(1, 5))), query))
 
 
 def _query(record: Any, queries: npt.NDArray[np.void], rng: np.random.Generator) -> Any | None:

@@ -130,6 +130,19 @@ def test_lines_are_seg_dt_and_the_same_every_time() -> None:
     assert sum(1 for _ in samples(0, seed=0)) == UNIT
 
 
+def test_lines_are_of_the_kinds_that_are_asked_for() -> None:
+    some = list(islice(samples(3, seed=1, parts=0, kinds=("superlative", "two_step")), 30))
+    assert {one.provenance.generator for one in some} == {"twins:superlative", "twins:two_step"}
+
+
+def test_some_objects_are_perceived_as_their_parts() -> None:
+    rng = random.Random(4)
+    twins = [take_apart(draw(rng)[0]) for _ in range(200)]
+    mixed = [twin for twin in twins if any(thing.part for thing in twin)]
+    assert 5 < len(mixed) < 100
+    assert all(any(not thing.part for thing in twin) for twin in mixed if len(twin) > 3)
+
+
 def test_a_packed_query_is_tokenized_and_predicted_as_if_it_stood_alone() -> None:
     model = new_model(TOKENIZER, 0)
     config = copy.deepcopy(model.config)

@@ -20,7 +20,7 @@ from dtwinseger.prompts.showing import prepare, show
 from training.mini.rendering import FIRST_SEED, square, store_scene
 from training.mini.scene_store import Contents, Store, create
 from training.mini.vlm import Hints, Recipe, loss_of, pixels, train, vocabulary
-from training.mini.vlm_data import Batch, Sequences, draw
+from training.mini.vlm_data import FRAMES, Batch, Sequences, draw, framed
 from training.mini.vlm_eval import as_served, evaluate, main, questions, told
 from training.mini.vlm_model import HIDDEN, IMAGE, PATCH, SIDE, begin, load, make_model
 from training.scenes import render_scene
@@ -157,6 +157,14 @@ def test_only_answers_are_learned(store: Store, processor: LlavaProcessor, seque
         assert learned.startswith(('{"semantic":', '{"granularity":'))
         assert learned.endswith("}" + processor.tokenizer.eos_token)
         assert torch.equal(ids[labels != -100], labels[labels != -100])
+
+
+def test_a_query_is_wrapped_in_words_that_mean_nothing() -> None:
+    rng = np.random.default_rng(0)
+    wrapped = [framed("the kite", rng) for _ in range(100)]
+    assert all(text.endswith("the kite") for text in wrapped)
+    assert 30 < wrapped.count("the kite") < 70
+    assert {word for text in wrapped for word in text.split()[:-2]} <= set(FRAMES)
 
 
 def test_every_picture_has_its_place_in_the_text(store: Store, processor: LlavaProcessor, sequences: Sequences) -> None:

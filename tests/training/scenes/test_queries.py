@@ -246,6 +246,12 @@ def test_a_twin_of_what_the_world_does_not_know_has_only_queries_for_nothing() -
         assert all(query.indices == () or query.kind in ("place", "negation") for query in drawn)
 
 
+def test_a_part_among_objects_makes_no_twin_of_parts() -> None:
+    objects, parts = things(SEEDS[0]), things(SEEDS[0], "part")
+    assert "name" in Asker((*objects, parts[0]), SIZE, random.Random(1)).makers
+    assert "part" in Asker((*parts, objects[0]), SIZE, random.Random(1)).makers
+
+
 def test_the_same_seed_asks_the_same() -> None:
     askers = [Asker(things(SEEDS[3]), SIZE, random.Random(8)) for _ in range(2)]
     first, second = ([asker.draw() for _ in range(20)] for asker in askers)

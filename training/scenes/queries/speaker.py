@@ -32,8 +32,9 @@ class Query:
 class Speaker:
     """Speaks about `things`; `known` are the indices of those whose kind the world has, `kinds` their kinds.
 
-    size: (height, width) of the image. of_parts: whether the twin is one of parts. held_out: whether what is kept from
-    training may be said.
+    size: (height, width) of the image. of_parts: whether the twin is one of parts, as most of its rows are, since
+    perception takes some parts for objects and the other way round. held_out: whether what is kept from training may
+    be said.
     """
 
     def __init__(self, things: Sequence[Thing], size: tuple[int, int], rng: random.Random, held_out: bool) -> None:
@@ -41,7 +42,8 @@ class Speaker:
         self.size = size
         self.rng = rng
         self.held_out = held_out
-        self.of_parts = any(thing.part for thing in things)
+        parts = sum(bool(thing.part) for thing in things)
+        self.of_parts = 0 < parts >= sum(thing.known and not thing.part for thing in things)
         self.known = [i for i, t in enumerate(things, start=1) if t.known and bool(t.part) == self.of_parts]
         self.kinds = sorted({kind for i in self.known if (kind := things[i - 1].kind)})
         self.classes = [name for name, kinds in CLASSES.items() if not set(kinds).isdisjoint(self.kinds)]
