@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from io import BytesIO
+from string import ascii_lowercase
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,8 @@ from training.mini.vlm_model import IMAGE, PATCH, ROLES, SIDE
 
 TOKENS_PER_PICTURE = (SIDE // PATCH) ** 2
 GRANULARITY_SHARE = 0.2  # of the examples
-FRAMED_SHARE = 0.5  # of the queries whose granularity is asked for have words before them that mean nothing
+FRAMED_SHARE = 0.5  # of the queries whose granularity is asked for are wrapped in words that mean nothing
+STRANGE_SHARE = 0.1  # of the words of such a query are unknown
 FRAMES = (
     *("please", "can", "you", "find", "show", "me", "where", "is", "see", "which", "what", "I", "am", "looking"),
     *("for", "select", "segment", "there"),
@@ -143,10 +145,16 @@ def draw(stores: Sequence[Store], sequences: Sequences, size: int, rng: np.rando
 
 
 def framed(query: str, rng: np.random.Generator) -> str:
-    """The query, or it after some of FRAMES: in whatever words it is wrapped, its granularity is the same."""
+    """The query, or it after some of FRAMES and with some words that nobody knows: its granularity is the same."""
     if rng.random() > FRAMED_SHARE:
         return query
-    return " ".join((*rng.choice(FRAMES, int(rng.integers(1, 5))), query))
+    words = [_strange(rng) if rng.random() < STRANGE_SHARE else word for word in query.split(" ")]
+    return " ".join((*rng.choice(FRAMES, int(rng.integers(0, 5))), *words))
+
+
+def _strange(rng: np.random.Generator) -> str:
+    """A word of a few letters."""
+    return "".join(rng.choice(list(ascii_lowercase), int(rng.integers(3, 9))))
 
 
 def _query(record: Any, queries: npt.NDArray[np.void], rng: np.random.Generator) -> Any | None:
