@@ -1,7 +1,7 @@
 """What does the bundled VLM say of true masks, under each prompting and so many masks a call? Held-out scenes.
 
-It was taught prompting `system` with one mask a call; everything else is foreign to it. OWLv2 is left out: no weights
-of it are bundled.
+It was taught every prompting with one mask a call; several masks are foreign to it. OWLv2 is left out: no weights of it
+are bundled.
 """
 
 import argparse

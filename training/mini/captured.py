@@ -17,7 +17,7 @@ def stepping(model: nn.Module, step: Step, device: torch.device) -> Step:
     """`step` with fresh gradients at each call; on a GPU by a graph for each shape, as fast as the GPU computes.
 
     step: computes from tensors and numbers, and calls backward. No shape in it may depend on a tensor's values: that
-    would wait for the device. Its result is valid until the next call.
+    would wait for the device. Result and gradients are valid until the next call.
     """
     if device.type == "cuda":
         return _Captured(model, step)
@@ -40,7 +40,10 @@ class _Graph:
 
 
 class _Captured:
-    """Captures a step at the first call of each shape. Graphs share their memory, as only one runs at a time."""
+    """Captures a step at the first call of each shape.
+
+    Graphs share their memory: only one runs at a time, and what it gives is used before the next one.
+    """
 
     def __init__(self, model: nn.Module, step: Step) -> None:
         self._parameters, self._step = list(model.parameters()), step
@@ -70,7 +73,6 @@ class _Captured:
                 self._step(*inputs)
         torch.cuda.current_stream().wait_stream(self._aside)
         self._forget()
-        torch.cuda.empty_cache()  # what the warm-up took
         graph = torch.cuda.CUDAGraph()
         # Other threads prepare batches meanwhile, which only a capture of this thread alone allows.
         with torch.cuda.graph(graph, self._pool, capture_error_mode="thread_local"):

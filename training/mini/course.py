@@ -134,7 +134,7 @@ def prefetched(make: Callable[[int], T], first: int) -> Iterator[T]:
 
 
 def pinned(tensor: Tensor, device: torch.device) -> Tensor:
-    """`tensor` in memory that a GPU copies from without a wait; itself where the device is none."""
+    """`tensor` in memory that a GPU copies from without a wait; itself where the device is no GPU."""
     return tensor.pin_memory() if device.type == "cuda" else tensor
 
 

@@ -30,7 +30,7 @@ Flags = NDArray[np.bool_]
 class Batch:
     """B twins of P tokens, each followed by K queries of L tokens, padded: T = P + K * L tokens a row.
 
-    A pack may have fewer queries, and a batch fewer packs: what is blank weighs nothing.
+    A pack may have fewer queries: what is blank weighs nothing.
 
     query: L. count: K. ids, position [B, T] int32. weight [B, T] float32: what predicting the next token counts in the
     loss. answer [B, T] bool: whether that is of an answer. twins [B] int32: tokens of each twin.
@@ -69,8 +69,8 @@ class Batch:
 
 @dataclass(frozen=True)
 class Sizes:
-    """Of batches. tokens: of one, padding included. Twins and queries are padded to multiples of `twin` and `query`
-    tokens: so few shapes of batches are there as a GPU keeps a graph for.
+    """Of batches. tokens: of one at most, padding included, unless a single pack has more. Twins and queries are padded
+    to multiples of `twin` and `query` tokens, so that there are few shapes: a GPU keeps a graph for each.
     """
 
     tokens: int
@@ -92,13 +92,16 @@ class Shape:
         """That of batches that a pack goes into."""
         twin = -(-len(packed.twin) // sizes.twin) * sizes.twin
         query = -(-max(len(ids) for ids in packed.queries) // sizes.query) * sizes.query
-        return Shape(max(1, sizes.tokens // (twin + (QUERIES + 1) * query)), twin, QUERIES + 1, query)
+        count = QUERIES + 1  # and the tokens to repeat; READINGS are no more
+        return Shape(max(1, sizes.tokens // (twin + count * query)), twin, count, query)
 
 
 def collate(
     batch: Sequence[Packed], shape: Shape, pad: int, prompt_weight: float, silent: Flags, words: Flags, verdicts: Flags
 ) -> Batch:
-    """silent, words, verdicts: [V] bool, tokens: those that follow from nothing, whose prediction in a prompt counts
+    """`batch` is of as many packs as `shape` has rows.
+
+    silent, words, verdicts: [V] bool, tokens: those that follow from nothing, whose prediction in a prompt counts
     nothing, and those that count WORD_WEIGHT and VERDICT_WEIGHT in an answer.
     """
     telling = 1 + (WORD_WEIGHT - 1) * words + (VERDICT_WEIGHT - 1) * verdicts
@@ -122,8 +125,7 @@ def collate(
         for number, tokens in enumerate(packed.queries):
             begins, told = packed.answers[number], packed.weights[number]
             put(row, twin + number * query, tokens, len(packed.twin), begins, told)
-    twins = np.ones(shape.rows, np.int32)  # a token that is there to be seen, where a row is blank
-    twins[: len(batch)] = [len(packed.twin) for packed in batch]
+    twins = np.array([len(packed.twin) for packed in batch], np.int32)
     return Batch(query, shape.count, *(torch.from_numpy(array) for array in (ids, position, weight, answer, twins)))
 
 

@@ -27,7 +27,7 @@ PARTS_SHARE = 0.4  # of the twins are of parts
 READ_SHARE = 0.1  # of the twins are read out
 PATH_SHARE = 0.5  # of the queries are answered by a path
 UNKNOWN_SHARE, GROUP_SHARE = 0.06, 0.06  # of the queries; of groups where the twin has one
-QUERIES = READINGS = 6  # about one twin, at most
+QUERIES = READINGS = 6  # about one twin: queries at most, readings always
 REPEATED = 24  # tokens, at most
 DIRECT_WEIGHT = 4.0  # of a token of a direct answer, where one of a path, or that is read out or repeated, counts 1
 READ_OUT = ("semantic", "kind", "size", "color", "pattern", "material", "part", "place")  # and relations to one row

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from training.mini.llm_data import PARTS_SHARE, asked
 from training.mini.llm_twins import MOST_OBJECTS, Level, draw
-from training.scenes.queries import QUERY_KINDS
+from training.scenes.queries import OF_OBJECTS, OF_PARTS, QUERY_KINDS
 from training.scenes.things import rows, take_apart
 from training.segdt.schema import SegDTImage, SegDTProvenance, SegDTSample
 from training.segdt.world import ANNOTATOR
@@ -83,6 +83,11 @@ def main() -> None:
     parser.add_argument("--kind", action="append", choices=QUERY_KINDS, help="of query, repeated; all without it")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
+    offered = {
+        kind for kinds, share in ((OF_PARTS, options.parts), (OF_OBJECTS, 1 - options.parts)) if share for kind in kinds
+    }
+    if options.kind and offered.isdisjoint(options.kind):
+        parser.error(f"twins at --parts {options.parts:g} are not asked for {', '.join(options.kind)}")
     began = time.monotonic()
     write(options.file, options.samples, options.seed, options.parts, options.kind or (), options.workers)
     print(f"{options.file}: {options.file.stat().st_size / 1e6:,.0f} MB in {time.monotonic() - began:.0f} s")

@@ -3,8 +3,8 @@
 The reasoner reads words and numbers, and the answer to a query follows from them alone. So nothing is rendered: boxes
 are laid out at random, and relations follow from boxes by nearly the rules of `dtwinseger.twin.relations`. A wrong
 description cannot be told from a right one by its words, and needs no imitation; what perceived twins have of their own
-is imitated: rows without a description, second outlines of an object, the background, whole objects among parts,
-words left out.
+is imitated: rows without a description, second outlines of an object, the background, whole objects among
+parts and parts among objects, words left out.
 """
 
 import random

@@ -88,7 +88,10 @@ def losses(decoded: Decoded, batch: Batch, edge_weight: float) -> tuple[Tensor, 
 
 
 def mean_where(values: Tensor, where: Tensor) -> Tensor:
-    """Of those values where it is so; a sum of all, since what is picked by a mask has a size that is waited for."""
+    """The mean of `values` where `where` holds, 0 where it holds nowhere.
+
+    Not of what the mask picks out: the size of that would be waited for.
+    """
     return (values * where).sum() / where.sum().clamp(min=1)
 
 

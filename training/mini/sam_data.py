@@ -34,7 +34,7 @@ class Raw:
     sizes: Tensor
 
     def pinned(self, device: torch.device) -> "Raw":
-        """The same where the device copies from without a wait."""
+        """The same in memory that the device copies from without a wait."""
         return Raw(*(pinned(getattr(self, field.name), device) for field in fields(self)))
 
     def to(self, device: torch.device) -> "Raw":

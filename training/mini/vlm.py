@@ -126,8 +126,8 @@ def train(
     """Train for `recipe.minutes`, from the checkpoint in `work` where there is one; export to `output` as it goes.
 
     scenes, perceived: folders that `training.mini.render` fills, or has filled; of the second one, from when it holds
-    ENOUGH scenes, half of the examples are. begun: folder of a VLM with whose weights a training begins; it needs no
-    hints for a start, which their fresh readings would spoil.
+    ENOUGH scenes, half of the examples are. begun: folder of a VLM with whose weights a training begins; then
+    the hints weigh nothing (`recipe.hint_weight` is not used), since their untrained readings would spoil them.
     """
     stores = [open_store(scenes)]
     processor = vocabulary(stores[0], recipe.spoken_scenes)

@@ -26,8 +26,8 @@ from training.mini.shown import RECORD, WHOLE
 from training.mini.vlm_model import IMAGE, PATCH, ROLES, SIDE
 
 TOKENS_PER_PICTURE = (SIDE // PATCH) ** 2
-GRANULARITY_SHARE = 0.2  # of the examples
-FRAMED_SHARE = 0.5  # of the queries whose granularity is asked for are wrapped in words that mean nothing
+GRANULARITY_SHARE = 0.2  # of the examples of a batch without worked ones
+FRAMED_SHARE = 0.5  # of the queries whose granularity is asked for follow up to four words that mean nothing
 STRANGE_SHARE = 0.1  # of the words of such a query are unknown
 FRAMES = (
     *("please", "can", "you", "find", "show", "me", "where", "is", "see", "which", "what", "I", "am", "looking"),
@@ -38,10 +38,8 @@ FITTING_SHARE = 0.3  # of the descriptions, at least: the query is one that the 
 PART_SHARES = (0.15, 0.6)  # of the queries that ask for parts: to a mask that shows none, to one that shows a part
 MOST_INDEX = 48  # of a mask in its prompt
 DIRECT_SHARE = 0.1  # of the descriptions that come without worked examples: prompted `direct`, the others `system`
-WORKED_SHARE, WORKED_SIZE = (
-    0.08,
-    0.25,
-)  # of the batches: all prompted `in_context`; and of a batch's size, as it is long
+WORKED_SHARE = 0.08  # of the batches: all prompted `in_context`
+WORKED_SIZE = 0.25  # of a batch's size: so many examples do these have, as they are long
 
 Ids = tuple[int, ...]
 
@@ -53,7 +51,7 @@ class Batch:
     ids: Tensor  # [B, S]
     labels: Tensor  # [B, S], -100 where nothing is learned
     pictures: Tensor  # [P, 3, SIDE, SIDE] uint8, in the order of their places in `ids`
-    records: npt.NDArray[np.void]  # [N] of the first descriptions, whose two pictures each are the first ones
+    records: npt.NDArray[np.void]  # [N] of the descriptions, whose two pictures each come first; else none
 
 
 class Sequences:

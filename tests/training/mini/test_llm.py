@@ -35,10 +35,10 @@ SMALL = Sizes(tokens=500, twin=64, query=32)
 
 
 def together_in(packed: Sequence[Packed]) -> Shape:
-    """A shape that holds all of them, with a blank row."""
+    """A shape that holds all of them."""
     shapes = [Shape.of(one, SMALL) for one in packed]
     twin, query = (max(getattr(shape, name) for shape in shapes) for name in ("twin", "query"))
-    return Shape(len(packed) + 1, twin, shapes[0].count, query)
+    return Shape(len(packed), twin, shapes[0].count, query)
 
 
 def prompts_and_answers(count: int) -> list[tuple[str, str, int]]:

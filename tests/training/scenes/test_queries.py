@@ -252,6 +252,21 @@ def test_a_part_among_objects_makes_no_twin_of_parts() -> None:
     assert "part" in Asker((*parts, objects[0]), SIZE, random.Random(1)).makers
 
 
+def test_a_part_among_objects_is_not_taken_for_its_object() -> None:
+    for seed in SEEDS[:6]:
+        objects = things(seed)
+        part = next(thing for thing in things(seed, "part") if thing.kind == objects[0].kind)
+        asker = Asker((*objects, part), SIZE, random.Random(seed))
+        found = [query for kind in ("number", "several", "relation") for _ in range(6) if (query := asker.draw(kind))]
+        assert found
+        for query in found:
+            if part.kind and part.kind in query.text:
+                assert len(objects) + 1 not in query.indices, query.text
+            assert (query.granularity == "object") == (len(query.indices) == 1), query.text
+            if query.text.startswith("both "):
+                assert len(query.indices) == 2, query.text
+
+
 def test_the_same_seed_asks_the_same() -> None:
     askers = [Asker(things(SEEDS[3]), SIZE, random.Random(8)) for _ in range(2)]
     first, second = ([asker.draw() for _ in range(20)] for asker in askers)

@@ -11,7 +11,7 @@ from training.scenes.queries import combined, groups, looks, nothing, parts, rel
 from training.scenes.queries.speaker import Query, Speaker
 from training.scenes.things import Thing
 
-__all__ = ["QUERY_KINDS", "Asker", "Query"]
+__all__ = ["OF_OBJECTS", "OF_PARTS", "QUERY_KINDS", "Asker", "Query"]
 
 Maker = Callable[[Speaker], Query | None]
 

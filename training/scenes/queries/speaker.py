@@ -32,9 +32,9 @@ class Query:
 class Speaker:
     """Speaks about `things`; `known` are the indices of those whose kind the world has, `kinds` their kinds.
 
-    size: (height, width) of the image. of_parts: whether the twin is one of parts, as most of its rows are, since
-    perception takes some parts for objects and the other way round. held_out: whether what is kept from training may
-    be said.
+    size: (height, width) of the image. of_parts: whether the twin is one of parts: as many rows are parts as are whole
+    objects, or more, since perception takes some parts for objects and the other way round. held_out: whether what is
+    kept from training may be said.
     """
 
     def __init__(self, things: Sequence[Thing], size: tuple[int, int], rng: random.Random, held_out: bool) -> None:
@@ -55,8 +55,12 @@ class Speaker:
         return self.things[self.rng.choice(self.known) - 1] if self.known else None
 
     def fitting(self, look: Look) -> list[int]:
-        """The indices of what is like that; of parts, of what is."""
-        return [index for index, thing in enumerate(self.things, start=1) if look.fits(thing)]
+        """The indices of what is like that; of parts, of what is. A part among objects is of no kind of theirs."""
+        return [
+            index
+            for index, thing in enumerate(self.things, start=1)
+            if look.fits(thing) and (self.of_parts or not (thing.part and look.kinds))
+        ]
 
     def meeting(self, steps: Sequence[Criterion]) -> list[int]:
         return kept(self.things, self.size, steps)
