@@ -210,8 +210,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_training_goes_on_from_its_checkpoint(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    reached = torch.load(trained / "checkpoint.pt", weights_only=True)["step"]
-    train(trained, trained / "base", minutes=0.01, seed=0, workers=0, sizes=SMALL)
+    before = torch.load(trained / "checkpoint.pt", weights_only=True)
+    reached, minutes = before["step"], before["seconds"] / 60 + 0.01
+    train(trained, trained / "base", minutes=minutes, seed=0, workers=0, sizes=SMALL)
     assert f"step {reached}" in capsys.readouterr().out
     assert torch.load(trained / "checkpoint.pt", weights_only=True)["step"] > reached
 
