@@ -109,16 +109,20 @@ def make_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlavaForConditi
 
 def begin(model: LlavaForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, directory: Path) -> None:
     """Give `model` the weights of the one in `directory`, of the same shape; of its words those that both have."""
+    model.load_state_dict(translated(directory, tokenizer, model.state_dict()))
+
+
+def translated(directory: Path, tokenizer: PreTrainedTokenizerFast, own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of the model in `directory` in the vocabulary of `tokenizer`; words that it lacks as in `own`."""
     other, processor = load(directory)
-    known, given, own = processor.tokenizer.get_vocab(), other.state_dict(), model.state_dict()
+    known = processor.tokenizer.get_vocab()
     pairs = [(new, known[token]) for token, new in tokenizer.get_vocab().items() if token in known]
     new, old = (torch.tensor(places) for places in zip(*pairs, strict=True))
-    for name, weights in given.items():
+    found = other.state_dict()
+    for name in found:
         if name.endswith(("embed_tokens.weight", "lm_head.weight")):
-            own[name][new] = weights[old]
-        else:
-            own[name] = weights
-    model.load_state_dict(own)
+            found[name] = own[name].clone().index_copy_(0, new, found[name][old])
+    return found
 
 
 def save(

@@ -17,12 +17,13 @@ from dtwinseger.api import SemanticsOptions
 from dtwinseger.prompts import views
 from dtwinseger.prompts.questions import PROMPTINGS, Prompting, question
 from dtwinseger.prompts.showing import prepare, show
+from training.mini.blend import blend
 from training.mini.rendering import FIRST_SEED, square, store_scene
 from training.mini.scene_store import Contents, Store, create
 from training.mini.vlm import Hints, Recipe, loss_of, pixels, train, vocabulary
 from training.mini.vlm_data import FRAMES, Batch, Sequences, draw, framed
 from training.mini.vlm_eval import as_served, evaluate, main, questions, told
-from training.mini.vlm_model import HIDDEN, IMAGE, PATCH, SIDE, begin, load, make_model
+from training.mini.vlm_model import HIDDEN, IMAGE, PATCH, SIDE, begin, load, make_model, save
 from training.scenes import render_scene
 
 PICTURE_TOKENS = (SIDE // PATCH) ** 2
@@ -224,6 +225,20 @@ def test_a_training_begins_with_the_words_that_both_models_have(processor: Llava
         there = known.tokenizer.get_vocab().get(token)
         assert torch.equal(new[place], before[place] if there is None else old[there])
     assert torch.equal(*(next(iter(one.model.vision_tower.parameters())) for one in (bundled, model)))
+
+
+def test_a_blend_lies_between_two_models_word_by_word(processor: LlavaProcessor, tmp_path: Path) -> None:
+    model = make_model(processor.tokenizer, 0)
+    save(model, model.state_dict(), processor, tmp_path / "new")
+    blend(BUNDLED, tmp_path / "new", 0.25, tmp_path / "out")
+    (old, known), (new, _), (between, words) = (load(f) for f in (BUNDLED, tmp_path / "new", tmp_path / "out"))
+    assert words.tokenizer.get_vocab() == processor.tokenizer.get_vocab()
+    place = words.tokenizer.get_vocab()["Ġkite"]
+    rows = [one.get_input_embeddings().weight for one in (old, new, between)]
+    there = rows[0][known.tokenizer.get_vocab()["Ġkite"]]
+    assert torch.allclose(rows[2][place], 0.75 * there + 0.25 * rows[1][place], atol=1e-3)
+    first = [next(iter(one.model.vision_tower.parameters())) for one in (old, new, between)]
+    assert torch.allclose(first[2], 0.75 * first[0] + 0.25 * first[1], atol=1e-3)
 
 
 def test_right_answers_are_counted_as_right() -> None:
