@@ -1,4 +1,4 @@
-"""Weights between a small VLM and one that was trained on from it: what that one forgot comes back, what it learned stays.
+"""Weights between a small VLM and one trained on from it: what that one forgot comes back, what it learned stays.
 
 python -m training.mini.blend OLD NEW --share 0.4 --out models/dtwin-mini-vlm
 

@@ -118,7 +118,7 @@ def translated(directory: Path, tokenizer: PreTrainedTokenizerFast, own: Mapping
     known = processor.tokenizer.get_vocab()
     pairs = [(new, known[token]) for token, new in tokenizer.get_vocab().items() if token in known]
     new, old = (torch.tensor(places) for places in zip(*pairs, strict=True))
-    found = other.state_dict()
+    found: dict[str, Tensor] = other.state_dict()
     for name in found:
         if name.endswith(("embed_tokens.weight", "lm_head.weight")):
             found[name] = own[name].clone().index_copy_(0, new, found[name][old])
