@@ -2,7 +2,7 @@
 
 Held-out scenes and their true twins; a query of every kind about each. The model runs in this process, in batches, and
 is asked as the service asks it; a sample is asked through the service and `transformers serve` too, and must end the
-same. The model was taught the JSON rendering only. Where a table has one query a scene, the kinds take turns.
+same. Where a table has one query a scene, the kinds take turns.
 """
 
 import argparse
