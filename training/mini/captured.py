@@ -14,7 +14,7 @@ Key = tuple[Any, ...]
 
 
 def stepping(model: nn.Module, step: Step, device: torch.device) -> Step:
-    """`step` with fresh gradients at each call; on a GPU by a graph for each shape, as fast as the GPU computes.
+    """`step` with fresh gradients at each call; on a GPU by a graph for each shape, which is one launch.
 
     step: computes from tensors and numbers, and calls backward. No shape in it may depend on a tensor's values: that
     would wait for the device. Result and gradients are valid until the next call.

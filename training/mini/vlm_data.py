@@ -1,6 +1,7 @@
 """Stored scenes as VLM training data: batches of prompts and answers in tokens, with their pictures."""
 
 import base64
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -24,6 +25,7 @@ from training.mini.rendering import square
 from training.mini.scene_store import QUERIES, VIEWS, Store
 from training.mini.shown import RECORD, WHOLE
 from training.mini.vlm_model import IMAGE, PATCH, ROLES, SIDE
+from training.scenes import phrases
 
 TOKENS_PER_PICTURE = (SIDE // PATCH) ** 2
 GRANULARITY_SHARE = 0.2  # of the examples of a batch without worked ones
@@ -32,6 +34,14 @@ STRANGE_SHARE = 0.1  # of the words of such a query are unknown
 FRAMES = (
     *("please", "can", "you", "find", "show", "me", "where", "is", "see", "which", "what", "I", "am", "looking"),
     *("for", "select", "segment", "there"),
+)
+HELD_OUT = re.compile(
+    "|".join(
+        re.sub(r"\\{\w+\\}", ".+", re.escape(text.rstrip("?")))
+        for phrasings in vars(phrases).values()
+        if isinstance(phrasings, phrases.Phrasings)
+        for text in phrasings.held_out
+    )
 )
 NO_QUERY_SHARE = 0.15  # of the descriptions
 FITTING_SHARE = 0.3  # of the descriptions, at least: the query is one that the mask answers, where there is one
@@ -143,11 +153,15 @@ def draw(stores: Sequence[Store], sequences: Sequences, size: int, rng: np.rando
 
 
 def framed(query: str, rng: np.random.Generator) -> str:
-    """The query, or it after some of FRAMES and with some words that nobody knows: its granularity is the same."""
+    """The query, or it after some of FRAMES and with some words that nobody knows: its granularity is the same.
+
+    Never like a phrasing that is held out: such a one stays as it was.
+    """
     if rng.random() > FRAMED_SHARE:
         return query
     words = [_strange(rng) if rng.random() < STRANGE_SHARE else word for word in query.split(" ")]
-    return " ".join((*rng.choice(FRAMES, int(rng.integers(0, 5))), *words))
+    text = " ".join((*rng.choice(FRAMES, int(rng.integers(0, 5))), *words))
+    return query if HELD_OUT.fullmatch(text.rstrip(".?")) else text
 
 
 def _strange(rng: np.random.Generator) -> str:

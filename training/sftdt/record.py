@@ -92,6 +92,8 @@ class Record(BaseModel):
         rejected = ", ".join(f"{count} since {reason}" for reason, count in self.rejected.items()) or "none"
         config = self.config
         each = config.batch * config.accumulation * self.devices
+        seen = curve[-1][0] * each / self.samples
+        ended = f"{seen:.2f} of " if config.minutes and seen < config.epochs else ""  # by the clock
         lines = [
             f"# {name}",
             "",
@@ -102,7 +104,7 @@ class Record(BaseModel):
             *(f"- Data: {file}, SHA-256 {digest}." for file, digest in self.data.items()),
             f"- Samples: {self.samples}; rejected: {rejected}.",
             f"- Updates: {curve[-1][0]} of {each} samples each ({config.batch} x {config.accumulation} accumulated x "
-            f"{self.devices} devices), {config.epochs} epochs.",
+            f"{self.devices} devices), {ended}{config.epochs} epochs.",
             f"- Loss: {curve[0][1]:.4f} at the first update, {curve[-1][1]:.4f} at the last.",
             f"- Seed: {config.seed}, of the order of samples, dropout and the factors' first values.",
             f"- Versions: {', '.join(f'{name} {number}' for name, number in self.versions.items())}.",

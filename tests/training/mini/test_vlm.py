@@ -169,6 +169,14 @@ def test_a_query_is_wrapped_in_words_that_mean_nothing() -> None:
     assert {word for text in whole for word in text.split()[:-2]} == set(FRAMES)
 
 
+def test_no_wrapping_makes_a_phrasing_that_is_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.mini.vlm_data.FRAMES", ("can", "you"))
+    rng = np.random.default_rng(0)
+    texts = {framed("see the handle of the mug", rng) for _ in range(1000)}
+    assert "you see the handle of the mug" in texts
+    assert "can you see the handle of the mug" not in texts  # one of PART_USED
+
+
 def test_every_picture_has_its_place_in_the_text(store: Store, processor: LlavaProcessor, sequences: Sequences) -> None:
     batch = drawn(store, sequences)
     places = int((batch.ids == processor.tokenizer.convert_tokens_to_ids(IMAGE)).sum())

@@ -260,9 +260,11 @@ def test_the_defaults_are_the_papers_schedule() -> None:
 def test_a_run_by_the_clock_ends_early_with_an_adapter(base: Path, data: Path, tmp_path: Path) -> None:
     adapter = train(base, [data], tmp_path / "run", config(epochs=1000, minutes=0.005, by_length=True))
     Adapter.load(adapter).require_servable()
-    updates = re.search(r"Updates: (\d+) of", (adapter / "README.md").read_text())
+    card = (adapter / "README.md").read_text()
+    updates = re.search(r"Updates: (\d+) of", card)
     assert updates
     assert int(updates[1]) < 2000
+    assert re.search(r" devices\), \d+\.\d\d of 1000 epochs\.", card)
 
 
 def test_the_clocks_rate_follows_whichever_is_further() -> None:
