@@ -43,12 +43,15 @@ def test_a_slow_service_is_deadline_exceeded_and_its_work_is_cancelled(
     front: Gateway, store_url: str, stage: str
 ) -> None:
     front.script.failing[stage] = "hang"
-    response = front.segment(**{"X-Timeout-Ms": "700"})
-    assert response.status_code == 504
-    assert response.json()["code"] == "deadline_exceeded"
+    for limit_ms in (700, 2_800, 11_200):  # on a busy machine the stages before it may use up the first
+        response = front.segment(**{"X-Timeout-Ms": str(limit_ms)})
+        assert response.status_code == 504
+        assert response.json()["code"] == "deadline_exceeded"
+        assert all(left <= limit_ms for left in front.script.timeouts), "every hop hears what remains"
+        if front.script.calls[stage]:
+            break
     until(lambda: front.script.cancelled[stage] > 0)
     assert not stored(store_url) & {"twin", "answer", "tombstone"}
-    assert all(left <= 700 for left in front.script.timeouts), "every hop hears what remains"
 
 
 def test_a_service_that_has_never_answered_holds_up_all_who_wait_for_it_at_once(
@@ -172,7 +175,7 @@ def test_too_many_at_once_are_overloaded(monkeypatch: pytest.MonkeyPatch, store_
         gateway(script, monkeypatch, store_url, max_running="1", max_queued="0") as front,
         ThreadPoolExecutor() as pool,
     ):
-        leaving = httpx2.Client(base_url=front.http.base_url, timeout=1.5)  # gives up before the gateway does
+        leaving = httpx2.Client(base_url=front.http.base_url, timeout=4)  # gives up before the gateway does
         held = pool.submit(Gateway(leaving, script).segment, query="first")
         until(lambda: script.calls["proposals"] > 0)
         response = front.segment(query="second")

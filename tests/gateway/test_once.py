@@ -47,7 +47,7 @@ def test_the_work_stops_when_the_last_one_who_waits_has_left(front: Gateway, htt
     front.script.holding = {"reason"}
     url = str(front.http.base_url)
     with ThreadPoolExecutor() as pool:
-        short, longer = pool.submit(post, http, url, timeout=0.6), pool.submit(post, http, url, timeout=1.2)
+        short, longer = pool.submit(post, http, url, timeout=1.5), pool.submit(post, http, url, timeout=3)
         with pytest.raises(httpx2.ReadTimeout):
             short.result()
         assert front.script.cancelled["reason"] == 0
@@ -144,7 +144,7 @@ def test_who_follows_takes_over_when_the_one_who_leads_gives_up(
 ) -> None:
     script.holding = {"reason"}
     with ThreadPoolExecutor() as pool:
-        leaving = pool.submit(post, http, pair[0], "handed over", timeout=1.5)
+        leaving = pool.submit(post, http, pair[0], "handed over", timeout=4)
         until(lambda: script.calls["reason"] == 1)
         staying = pool.submit(post, http, pair[1], "handed over")
         with pytest.raises(httpx2.ReadTimeout):

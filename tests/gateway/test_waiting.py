@@ -198,9 +198,11 @@ def test_a_build_can_be_stopped(front: Gateway) -> None:
 
 
 def test_a_caller_with_more_time_is_not_cut_off_with_one_with_less(front: Gateway) -> None:
+    assert front.segment(query="the lamp").status_code == 200  # so that there is a twin: the reasoner is asked at once
+    front.script.calls.clear()
     front.script.holding = {"reason"}
     with ThreadPoolExecutor() as pool:
-        hasty = pool.submit(lambda: front.segment(**{"X-Timeout-Ms": "400"}))
+        hasty = pool.submit(lambda: front.segment(**{"X-Timeout-Ms": "1500"}))
         until(lambda: front.script.calls["reason"] == 1)
         patient = pool.submit(front.segment)
         assert hasty.result().json()["code"] == "deadline_exceeded"
