@@ -13,7 +13,7 @@ from dtwinseger.twin import Granularity, Step, TwinObject
 from training.segdt.build import OF_A_SAMPLE
 from training.segdt.matching import matches
 from training.segdt.output import Made
-from training.segdt.reexpress import ContradictedError, NotFoundError, Perception, reexpress
+from training.segdt.reexpress import ContradictedError, NotFoundError, reexpress
 from training.segdt.samples import image_of, sample
 from training.segdt.schema import SegDTProvenance, SegDTSample
 from training.segdt.world import ANNOTATOR, TrueQuery, TrueScene
@@ -53,7 +53,7 @@ async def make(scene: TrueScene, split: str, perceive: Perceive, threshold: floa
                 raise
             left_out[NOT_PERCEIVED] += 1
             continue
-        answer = _answer(asked, twins[key], threshold)
+        answer = _answer(asked, twins[key], scene.size, threshold)
         if isinstance(answer, str):
             left_out[answer] += 1
             continue
@@ -64,7 +64,7 @@ async def make(scene: TrueScene, split: str, perceive: Perceive, threshold: floa
 
 
 def _answer(
-    asked: TrueQuery, objects: Sequence[TwinObject], threshold: float
+    asked: TrueQuery, objects: Sequence[TwinObject], size: tuple[int, int], threshold: float
 ) -> tuple[tuple[Step, ...], tuple[int, ...]] | str:
     """The path and indices over the perceived objects, or why there are none."""
     masks, true = [found.mask for found in objects], [found.mask for found in asked.objects]
@@ -72,9 +72,8 @@ def _answer(
     same = {asked.objects[a].index: objects[b].index for a, b in pairs.items()}
     if set(asked.query.indices) - set(same):
         return TARGETS_MISSING
-    seen = Perception({found.index: found for found in objects}, {found.index: found for found in asked.objects}, same)
     try:
-        return reexpress(asked.query.path, seen)
+        return reexpress(asked.query, objects, size, same)
     except NotFoundError:
         return RELATED_MISSING
     except ContradictedError:

@@ -8,11 +8,13 @@ from typer.testing import CliRunner, Result
 
 from dtwinseger import api
 from dtwinseger.problems import Problem
-from dtwinseger.twin import Decision, Mask, Step, TwinObject, build_objects, violations
+from dtwinseger.twin import Mask, Step, TwinObject, build_objects, violations
 from tests.training.segdt.seeing import Eyes, Seen, eyes
+from training.scenes.criteria import Criterion, Edge, Is, IsKind, Missing, Not, Place, Relates
+from training.scenes.queries import Query
 from training.segdt import SegDTSample, read
 from training.segdt.commands import app
-from training.segdt.reexpress import ContradictedError, NotFoundError, Perception, reexpress
+from training.segdt.reexpress import ContradictedError, NotFoundError, reexpress
 from training.segdt.validate import check
 from training.segdt.world import TrueScene, true_scene
 
@@ -98,13 +100,9 @@ def test_pieces_and_background_are_dropped_and_what_is_missing_is_counted(
     assert sum(record["left_out"].values()) + record["samples"] == len(scene.queries)
     assert record["left_out"]["not all targets were found"] >= 1
     for sample in samples.values():
-        first = {decision.index: decision for decision in sample.path[0].decisions}
-        for row in sample.dt0:
-            if row.semantic == "the background":
-                assert not first[row.index].keep
-                assert first[row.index].reasoning == "the background"
-            if row.semantic is None and gone is not objects[0]:
-                assert first[row.index].reasoning.startswith("only a piece of ")
+        nothing = {row.index for row in sample.dt0 if row.semantic in (None, "the background")}
+        assert len(nothing) == 2
+        assert not nothing & set(sample.indices)
 
 
 def test_a_service_that_fails_ends_the_build_and_the_same_command_goes_on(
@@ -136,51 +134,54 @@ def test_options_are_those_of_a_request_that_matter_here(tmp_path: Path, sight: 
 
 
 def objects_called(*names: str) -> tuple[TwinObject, ...]:
-    """Objects in a row, each smaller than the one before."""
+    """Objects in a row from the left, each smaller than the one before."""
     masks = []
     for number in range(len(names)):
         pixels = np.zeros((40, 100), dtype=np.bool_)
         pixels[: 20 - number, 10 * number : 10 * number + 8] = True
         masks.append(Mask.encode(pixels))
-    said = [api.Semantics(semantic=f"a {name}", category=name) for name in names]
+    said = [api.Semantics(semantic=f"a {name}", category=name.split()[-1]) for name in names]
     return build_objects(masks, [0.9] * len(names), said)
 
 
-def step(number: int, criterion: str, *decisions: tuple[int, str, bool], otherwise: str | None = None) -> Step:
-    """A step with decisions as (index, reasoning, keep)."""
-    made = tuple(
-        Decision(index=index, reasoning=said, keep=keep, semantic="true" if keep else None)
-        for index, said, keep in decisions
-    )
-    return Step(step=number, criterion=criterion, decisions=made, otherwise=otherwise)
+def retold(
+    names: tuple[str, ...], indices: tuple[int, ...], same: dict[int, int], *criteria: Criterion
+) -> tuple[tuple[Step, ...], tuple[int, ...]]:
+    """The path of a query for what meets the criteria, whose true answer is `indices`, where these are perceived."""
+    query = Query("it", "name", "object", indices, (), "seen", criteria)
+    objects = objects_called(*names)
+    path, found = reexpress(query, objects, (40, 100), same)
+    assert violations(path, found, [found.index for found in objects]) == []
+    return path, found
 
 
-def seen(objects: tuple[TwinObject, ...], true: tuple[TwinObject, ...], same: dict[int, int]) -> Perception:
-    """The objects as perceived and as they are."""
-    return Perception({o.index: o for o in objects}, {o.index: o for o in true}, same)
+MUGS = IsKind(("mug", "bottle"))
 
 
 def test_a_path_speaks_of_the_perceived_objects_under_their_numbers_and_names() -> None:
-    true = [
-        step(1, "is a mug", (1, "a tree", False), (2, "a mug", True), (3, "a mug", True)),
-        step(2, "is left of 1 (tree)", (2, "right of 1 (tree)", False), (3, "smaller than 2", True)),
-    ]
-    perceived = seen(
-        objects_called("background", "mug", "bush", "mug"), objects_called("tree", "mug", "mug"), {1: 3, 2: 2, 3: 4}
-    )
-    path, indices = reexpress(true, perceived)
-    assert violations(path, indices, [1, 2, 3, 4]) == []
+    names = ("background", "mug", "pan", "mug")  # the pan is a tree
+    path, indices = retold(names, (3,), {1: 3, 2: 2, 3: 4}, MUGS, Relates("right_of", 1, "tree"))
     assert indices == (4,)
-    assert [d.reasoning for d in path[0].decisions] == ["a background", "a mug", "a bush", "a mug"]
+    assert [d.reasoning for d in path[0].decisions] == ["a background", "a mug", "a pan", "a mug"]
     assert path[0].decisions[1].semantic == "a mug"
-    assert path[1].criterion == "is left of 3 (bush)"
-    assert [d.reasoning for d in path[1].decisions] == ["right of 3 (bush)", "smaller than 2"]
+    assert path[1].criterion == "is right of 3 (pan)"
+    assert [d.reasoning for d in path[1].decisions] == ["3 (pan) is right of it", "right of 3 (pan)"]
+
+
+def test_the_one_furthest_to_a_side_is_found_among_the_perceived() -> None:
+    order = (MUGS, Edge("rightmost", 3, "mug"))
+    path, indices = retold(("tree", "mug", "pan", "mug"), (3,), {1: 1, 2: 2, 3: 4}, *order)
+    assert indices == (4,)
+    assert path[1].criterion == "is the rightmost, 4 (mug)"
+    assert [d.reasoning for d in path[1].decisions] == ["left of 4", "the rightmost"]
+    for names in (("tree", "mug", "pan", "mug"), ("tree", "hat")):  # another one lies further right; none is a mug
+        with pytest.raises(ContradictedError):
+            retold(names, (2,), {1: 1, 2: 2}, *order)
 
 
 def test_a_path_that_needs_what_was_not_perceived_cannot_be_spoken() -> None:
-    true = [step(1, "is left of 2 (tree)", (1, "left of 2 (tree)", True), (2, "2 (tree) itself", False))]
     with pytest.raises(NotFoundError):
-        reexpress(true, seen(objects_called("mug"), objects_called("mug", "tree"), {1: 1}))
+        retold(("mug",), (1,), {1: 1}, Relates("left_of", 2, "tree"))
 
 
 @pytest.mark.parametrize(
@@ -189,51 +190,40 @@ def test_a_path_that_needs_what_was_not_perceived_cannot_be_spoken() -> None:
     ids=["a target under another name", "another thing under its name", "what is none of them under its name"],
 )
 def test_no_path_says_what_the_twin_denies(names: tuple[str, ...]) -> None:
-    true = [step(1, "is a mug or a bottle", (1, "a mug", True), (2, "a tree", False))]
     with pytest.raises(ContradictedError):
-        reexpress(true, seen(objects_called(*names), objects_called("mug", "tree"), {1: 1, 2: 2}))
+        retold(names, (1,), {1: 1, 2: 2}, MUGS)
 
 
-@pytest.mark.parametrize(
-    ("criterion", "contradicted"),
-    [
-        *(("is at the left", True), ("is at the bottom", False), ("is right of 1 (mug)", True)),
-        *(("is left of 1 (mug)", False), ("is left of 2 (tree)", True), ("is 1 (mug) or right of 1 (mug)", True)),
-    ],
-)
-def test_what_is_none_of_the_objects_is_nowhere_that_a_step_asks_for(criterion: str, contradicted: bool) -> None:
-    true = [step(1, criterion, (1, "1 (mug) itself", False), (2, "right of 1 (mug)", False))]
-    # The hat lies right of the mug and left of the tree, which is smaller and tells so.
-    perceived = seen(objects_called("mug", "hat", "tree"), objects_called("mug", "tree"), {1: 1, 2: 3})
-    if contradicted:
-        with pytest.raises(ContradictedError):
-            reexpress(true, perceived)
-    else:
-        path, indices = reexpress(true, perceived)
-        assert indices == ()
-        assert path[0].decisions[1].reasoning == "a hat"
+def test_what_is_none_of_the_objects_is_kept_while_its_words_fit_and_dropped_then() -> None:
+    path, indices = retold(("mug", "hat", "tree"), (1,), {1: 1, 2: 3}, Place("top left"), MUGS)
+    assert path[0].kept == [1, 2, 3]
+    assert indices == (1,)
+    assert path[1].decisions[1].reasoning == "a hat"
 
 
 @pytest.mark.parametrize("stray", ["red hat", "background"])
 def test_what_a_path_denies_is_read_in_the_perceived_words(stray: str) -> None:
-    true = [step(1, "is not red", (1, "is red", False), (2, "is blue", True))]
-    objects = objects_called("red mug", "blue mug", stray)
-    path, indices = reexpress(true, seen(objects, objects[:2], {1: 1, 2: 2}))
+    path, indices = retold(("red mug", "blue mug", stray), (2,), {1: 1, 2: 2}, Not(Is("color", ("red",))))
     assert indices == (2,)
-    assert path[0].decisions[2].reasoning == f"a {stray}"
+    assert not path[0].decisions[2].keep
 
 
 @pytest.mark.parametrize(
     "names", [("blue mug", "blue mug"), ("red mug", "red mug"), ("red mug", "blue mug", "pink hat")]
 )
 def test_no_path_denies_what_the_twin_says(names: tuple[str, ...]) -> None:
-    true = [step(1, "is not red", (1, "is red", False), (2, "is blue", True))]
     with pytest.raises(ContradictedError):
-        reexpress(true, seen(objects_called(*names), objects_called("red mug", "blue mug"), {1: 1, 2: 2}))
+        retold(names, (2,), {1: 1, 2: 2}, Not(Is("color", ("red",))))
 
 
-def test_one_reason_for_dropping_the_others_drops_what_is_none_of_them_too() -> None:
-    true = [step(1, "is a unicorn", otherwise="nothing here is called that")]
-    path, indices = reexpress(true, seen(objects_called("mug", "shadow"), objects_called("mug"), {1: 1}))
-    assert violations(path, indices, [1, 2]) == []
-    assert path[0].decisions == ()
+def test_nothing_is_missing_that_was_perceived_though_it_is_not_there() -> None:
+    absent = Missing("left_of", "red hat")
+    assert retold(("mug", "blue hat"), (), {1: 1}, MUGS, absent)[1] == ()
+    with pytest.raises(ContradictedError):
+        retold(("mug", "red hat"), (), {1: 1}, MUGS, absent)
+
+
+def test_a_query_for_what_the_world_does_not_know_keeps_its_reason() -> None:
+    path = (Step(step=1, criterion="is a unicorn", decisions=(), otherwise="nothing here is called that"),)
+    query = Query("the unicorn", "unknown", "object", (), path, "seen")
+    assert reexpress(query, objects_called("mug", "hat"), (40, 100), {1: 1}) == (path, ())

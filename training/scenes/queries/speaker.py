@@ -19,7 +19,7 @@ from training.scenes.words import CLASSES, MASS, NUMBERS, article
 @dataclass(frozen=True)
 class Query:
     """A query with its ground truth: the indices that answer, and the path to them. `kind` is how it refers to its
-    target; `phrasing`, whether training may see how it is said."""
+    target; `phrasing`, whether training may see how it is said; `criteria`, what the path applies in turn."""
 
     text: str
     kind: str
@@ -27,6 +27,7 @@ class Query:
     indices: tuple[int, ...]
     path: tuple[Step, ...]
     phrasing: Literal["seen", "held_out"]
+    criteria: tuple[Criterion, ...] = ()
 
 
 class Speaker:
@@ -122,7 +123,8 @@ class Speaker:
         """The query with its answer and path; for a group where several answer, unless told otherwise."""
         indices, path = solve(self.things, self.size, steps)
         found: Granularity = "group" if len(indices) > 1 else "object"
-        return Query(text, kind, granularity or found, indices, path, "held_out" if self.held_out else "seen")
+        phrasing: Literal["seen", "held_out"] = "held_out" if self.held_out else "seen"
+        return Query(text, kind, granularity or found, indices, path, phrasing, tuple(steps))
 
     def ask(
         self,
