@@ -97,8 +97,14 @@ def asked(
 
 
 def readings(things: Sequence[Thing], size: Size, rng: random.Random) -> list[tuple[str, str, float]]:
-    """What is to be read out, and that."""
-    return [(f"{READ} {what}", said, 1.0) for what, said in (_reading(things, size, rng) for _ in range(READINGS))]
+    """What is to be read out, that, and its weight."""
+    return [(*_reading(things, size, rng), 1.0) for _ in range(READINGS)]
+
+
+def read_out(things: Sequence[Thing], what: str, size: Size) -> tuple[str, str]:
+    """What to read, one of READ_OUT, and for each row, in the form of a decision without a verdict, what it says of
+    it."""
+    return f"{READ} {what}", _listed([_said(thing, what, size) for thing in things])
 
 
 def pack(
@@ -130,13 +136,12 @@ def pack(
 
 
 def _reading(things: Sequence[Thing], size: Size, rng: random.Random) -> tuple[str, str]:
-    """What to read, and for each row, in the form of a decision without a verdict, what it says of it."""
+    """As `read_out`, or how every row relates to one."""
     if rng.random() < 0.35:
         target = rng.randint(1, len(things))
         said = [_related(things, index, target) for index in range(1, len(things) + 1)]
-        return str(target), _listed(said)
-    what = rng.choice(READ_OUT)
-    return what, _listed([_said(thing, what, size) for thing in things])
+        return f"{READ} {target}", _listed(said)
+    return read_out(things, rng.choice(READ_OUT), size)
 
 
 def _said(thing: Thing, what: str, size: Size) -> str:

@@ -3,9 +3,15 @@
 from pathlib import Path
 
 import openai
+import pytest
 
 from tests.doubles.transformers_engine import transformers_engine
+from training.adapter import Adapter
+from training.mini.llm_data import READ_OUT
 from training.mini.llm_eval import MAX_NEW_TOKENS, answers, questions, score
+from training.mini.llm_readings import said
+from training.mini.llm_readings import score as score_readings
+from training.unmerge import unmerge
 
 MODEL = Path("models/dtwin-mini-llm")
 
@@ -16,6 +22,20 @@ def test_it_answers_most_queries_about_held_out_scenes_and_in_valid_form() -> No
     scores = [score(question, text) for question, text in zip(asked, said, strict=True)]
     assert sum(one.valid for one in scores) >= 0.8 * len(scores)
     assert sum(one.right for one in scores) >= 0.5 * len(scores)
+
+
+def test_its_base_reads_out_what_rows_say_of_their_kind(tmp_path: Path) -> None:
+    unmerge(MODEL, Adapter.load(MODEL / "adapter"), tmp_path / "base")
+    right, total = score_readings(tmp_path / "base", scenes=2, first=500)
+    assert set(total) == set(READ_OUT)
+    assert right["kind"] >= 0.9 * total["kind"] > 5
+    with pytest.raises(ValueError, match="held-out scenes have seeds below"):
+        score_readings(tmp_path / "base", scenes=2, first=9_999)
+
+
+def test_a_reading_that_is_no_list_of_rows_reads_nothing() -> None:
+    assert said('{"index":2,"reasoning":"is red"}') == {2: "is red"}
+    assert said('{"index":2') == said('"red"') == said('{"row":2}') == {}
 
 
 def test_an_engine_says_over_http_what_the_trainer_sees(tmp_path: Path) -> None:
