@@ -1,7 +1,7 @@
 """SFTDT: fine-tune a base on Seg-DT, or say what that would take.
 
 python -m training.sftdt --base models/dtwin-mini-llm --data train.jsonl --run runs/sftdt
-torchrun --nproc-per-node 8 -m training.sftdt --config training/sftdt/configs/llama-70b-8x24gb.toml \\
+torchrun --nproc-per-node 8 -m -- training.sftdt --config training/sftdt/configs/llama-70b-8x24gb.toml \\
     --base models/Llama-3.3-70B-Instruct --data train.jsonl --run runs/sftdt-70b
 python -m training.sftdt --config training/sftdt/configs/llama-70b-8x24gb.toml --plan 4096     # memory by part
 python -m training.sftdt --config training/sftdt/configs/llama-70b-8x24gb.toml --dry-run       # the model, unweighted

@@ -150,7 +150,7 @@ def train(base: Path, data: list[Path], run: Path, config: Config, begun: Path |
     if (run / ADAPTER).exists():
         raise RunError(f"{run / ADAPTER} is there already: the run is done; name a new folder")
     if (processes := int(os.environ.get("WORLD_SIZE", "1"))) != (devices := config.machine.devices):
-        raise RunError(f"`machine.devices` is {devices}, {processes} run: torchrun --nproc-per-node {devices}")
+        raise RunError(f"`machine.devices` is {devices}, {processes} run: torchrun --nproc-per-node {devices} -m -- …")
     adapter = Adapter.load(begun) if begun else None
     if adapter:
         adapter.require_servable()

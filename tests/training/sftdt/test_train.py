@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import re
+import shlex
 import signal
 import socket
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.distributed.run import get_args_parser
 from torch.nn import functional as F
 from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainerState, set_seed
 
@@ -230,6 +232,13 @@ def test_the_run_card_says_what_the_run_was(whole: Path, data: Path) -> None:
 def test_a_configuration_for_more_devices_says_how_to_start_them(base: Path, data: Path, tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"`machine.devices` is 8, 1 run: torchrun --nproc-per-node 8"):
         train(base, [data], tmp_path / "run", config(machine={"devices": 8, "shard": True}))
+
+
+def test_the_documented_command_for_several_devices_is_one_that_torchrun_takes() -> None:
+    (command,) = re.findall(r"^torchrun (.+?[^\\])$", Path("docs/training.md").read_text(), re.MULTILINE | re.DOTALL)
+    given = get_args_parser().parse_args(shlex.split(command.replace("\\\n", " ")))
+    assert (given.training_script, given.nproc_per_node) == ("training.sftdt", "8")
+    assert {"--config", "--base", "--data", "--run"} <= set(given.training_script_args)
 
 
 def test_a_loss_that_is_no_number_stops_the_run(base: Path, data: Path, tmp_path: Path) -> None:
