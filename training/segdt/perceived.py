@@ -22,7 +22,7 @@ GENERATOR = "perceived"
 
 TARGETS_MISSING = "not all targets were found"
 RELATED_MISSING = "an object that the path refers to was not found"
-CONTRADICTED = "the descriptions lead to another answer"
+CONTRADICTED = "the perceived twin leads to another answer"
 NOT_PERCEIVED = "the services could not make the twin"
 
 
