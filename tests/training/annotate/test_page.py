@@ -130,16 +130,16 @@ def test_samples_are_annotated_by_keyboard_and_the_work_goes_on_after_a_restart(
 
 
 class Holding:
-    """An app that lets what is put wait until it is `released`."""
+    """An app that lets what is put wait until it is `released`. held: the URLs that were put to."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self.released = False
-        self.held = 0
+        self.held: list[str] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope.get("method") == "PUT":
-            self.held += 1
+            self.held.append(f"{scope['path']}?{scope['query_string'].decode()}")
             while not self.released:  # noqa: ASYNC110 - the test sets it from another thread
                 await asyncio.sleep(0.01)
         await self._app(scope, receive, send)
@@ -163,7 +163,7 @@ def test_what_is_written_before_the_server_answers_is_kept(page: Page, job: Job)
         # A key that is slipped on takes nothing away unasked: Playwright dismisses what is asked.
         press(page, "u", "d")
         expect(criterion).to_have_value("is hot")
-    assert app.held == 1
+    assert app.held == ["/samples/1?of=a"]
     assert [sample.id for sample in read(job.out)] == ["a"]
 
 
