@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from dtwinseger.twin import Decision, Step
 from dtwinseger.twin.relations import RELATIONS_PER_OBJECT
-from training.scenes.criteria import SIDES, Criterion, Size
+from training.scenes.criteria import SIDES, Criterion, Not, Place, Size
 from training.scenes.things import INVERSE, Thing
 
 MOST_STEPS = 5
@@ -53,6 +53,27 @@ def complete(things: Sequence[Thing], candidates: Iterable[int], target: int) ->
         if len(listed) >= RELATIONS_PER_OBJECT and all(r.target != earlier for r in listed):
             return False
     return True
+
+
+THIRDS = {
+    "leftmost": ("left", "right"),
+    "rightmost": ("right", "left"),
+    "topmost": ("top", "bottom"),
+    "lowest": ("bottom", "top"),
+}  # side -> the places nearest to it and furthest from it
+
+
+def nearing(things: Sequence[Thing], size: Size, among: Sequence[int], side: str, best: int) -> Criterion | None:
+    """A place that some of `among` are not in and the one furthest to the side is: that they are told apart by first.
+
+    None where all are in the same.
+    """
+    near, far = THIRDS[side]
+    for criterion in (Place(f"at the {near}"), Not(Place(f"at the {far}"))):
+        left = [index for index in among if criterion.judge(things, index, among, size)[1]]
+        if best in left and len(left) < len(among):
+            return criterion
+    return None
 
 
 def furthest(things: Sequence[Thing], among: Sequence[int], side: str, margin: float) -> int | None:

@@ -12,7 +12,7 @@ from training.scenes import COLORS, KINDS, SIZES, casting, phrases, render_scene
 from training.scenes.asked import faithful
 from training.scenes.criteria import SIDES
 from training.scenes.part_uses import PART_USES
-from training.scenes.paths import MOST_STEPS, pairs
+from training.scenes.paths import MOST_STEPS, THIRDS, pairs
 from training.scenes.phrases import Phrasings
 from training.scenes.queries import QUERY_KINDS, Asker, Query, groups
 from training.scenes.things import Thing, place, rows, take_apart
@@ -172,6 +172,20 @@ def test_the_one_at_the_end_of_an_order_is_there_by_its_numbers() -> None:
         else:
             values = {index: thing.area_percent * (1 if word == "largest" else -1) for index, thing in judged.items()}
         assert [index for index, value in values.items() if value == max(values.values())] == list(query.indices)
+
+
+def test_the_furthest_to_a_side_is_first_told_apart_by_place() -> None:
+    narrowed = 0
+    for seed, query in asked("object", "superlative"):
+        side = query.path[-1].criterion.removeprefix("is the ").split(",")[0]
+        if side not in SIDES:
+            continue
+        near, far = THIRDS[side]
+        left = [place(things(seed)[d.index - 1], SIZE).split() for d in query.path[-1].decisions]
+        assert len({"near" if near in where else "far" if far in where else "between" for where in left}) == 1
+        before = query.path[-2].criterion if len(query.path) > 1 else ""
+        narrowed += before in (f"is at the {near}", f"is not at the {far}")
+    assert narrowed > 5
 
 
 def test_groups_are_rendered_and_asked_for_under_the_same_names() -> None:

@@ -68,7 +68,7 @@ def _known(speaker: Speaker, target: int) -> str | None:
     if len(speaker.fitting(Look(kinds=(kind,)))) > 1:
         look = Look(kinds=(kind,))
         end = extreme(speaker, look)
-        only = end is not None and speaker.meeting([*look.steps(), end[0]]) == [target]
+        only = end is not None and speaker.meeting([*look.steps(), *end[0]]) == [target]
         return f"the {end[1]} {kind}" if end and only else None
     options = [name for name in speaker.classes if speaker.fitting(speaker.class_look(name)) == [target]]
     doing = [verb for verb, kinds in DOES.items() if kind in kinds and here.isdisjoint({*kinds} - {kind})]
@@ -98,7 +98,7 @@ def _narrowed(speaker: Speaker, how: str) -> Query | None:
     named = Look(kinds=look.kinds, noun="thing")
     if how == "order":
         end = extreme(speaker, look)
-        return speaker.ask("two_step", named, [end[0]], spoken, prefix=f"{end[1]} ") if end else None
+        return speaker.ask("two_step", named, end[0], spoken, prefix=f"{end[1]} ") if end else None
     if how == "place":
         where = place(thing, speaker.size)
         said = rng.choice(phrases.PLACES[where])

@@ -3,7 +3,7 @@
 from training.scenes import phrases
 from training.scenes.criteria import SIDES, Criterion, Edge, Extreme, Place, Relates
 from training.scenes.looks import Look
-from training.scenes.paths import complete, furthest, pairs
+from training.scenes.paths import complete, furthest, nearing, pairs
 from training.scenes.queries.speaker import Query, Speaker
 from training.scenes.things import place as place_of
 
@@ -68,11 +68,14 @@ def superlative(speaker: Speaker) -> Query | None:
     if speaker.rng.random() < 0.25:
         look = Look(color=thing.color) if speaker.rng.random() < 0.5 else Look()
     end = extreme(speaker, look)
-    return speaker.ask("superlative", look, [end[0]], prefix=f"{end[1]} ") if end else None
+    return speaker.ask("superlative", look, end[0], prefix=f"{end[1]} ") if end else None
 
 
-def extreme(speaker: Speaker, look: Look) -> tuple[Criterion, str] | None:
-    """An order that clearly has an end among at least two that look so, and the word for it; None where it has none."""
+def extreme(speaker: Speaker, look: Look) -> tuple[list[Criterion], str] | None:
+    """An order that clearly has an end among at least two that look so, and the word for it; None where it has none.
+
+    To a side, by place first and then, of what is left, by its edge.
+    """
     among = speaker.fitting(look)
     if len(among) < 2:
         return None
@@ -80,8 +83,12 @@ def extreme(speaker: Speaker, look: Look) -> tuple[Criterion, str] | None:
     said = speaker.rng.choice(phrases.SUPERLATIVES[word])
     if word in SIDES:
         best = furthest(speaker.things, among, word, MARGIN * max(speaker.size))
-        return (Edge(word, best, speaker.things[best - 1].name), said) if best else None
+        if best is None:
+            return None
+        edge = Edge(word, best, speaker.things[best - 1].name)
+        near = nearing(speaker.things, speaker.size, among, word, best)
+        return ([near, edge] if near else [edge]), said
     first, second = among[:2] if word == "largest" else among[:-3:-1]
     if speaker.things[first - 1].area_percent == speaker.things[second - 1].area_percent:
         return None  # the text does not tell them apart
-    return Extreme(word == "largest"), said
+    return [Extreme(word == "largest")], said
