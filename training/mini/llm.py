@@ -29,18 +29,19 @@ from training.mini.captured import stepping
 from training.mini.course import optimizers
 from training.mini.llm_batch import Batch, Batches, Sizes, states
 from training.mini.llm_begin import begin
+from training.mini.llm_data import READ_SHARE
 from training.mini.llm_text import TOKENS, build
 
 RATE, WARMUP = 1.5e-3, 0.03  # the highest learning rate; the share of the time that it takes to get there
 AVERAGE = 0.998
 SAVE_S = 30.0  # between two checkpoints
 LOG_STEPS = 50
-SHAPE = {"hidden_size": 256, "intermediate_size": 704, "num_hidden_layers": 4, "num_attention_heads": 8}
+SHAPE = {"hidden_size": 256, "intermediate_size": 704, "num_hidden_layers": 5, "num_attention_heads": 8}
 GPU, CPU = Sizes(tokens=131_072, twin=256, query=64), Sizes(tokens=4096, twin=64, query=32)
 
 
 def new_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
-    """An untrained model for the tokenizer, of about 4.1 M parameters."""
+    """An untrained model for the tokenizer, of about 4.9 M parameters."""
     torch.manual_seed(seed)
     return LlamaForCausalLM(
         LlamaConfig(
@@ -107,13 +108,13 @@ class Run:
         torch.save(state | parts | {"optimizers": [one.state_dict() for one in self.optimizers]}, fresh)
         os.replace(fresh, self._file)
 
-    def update(self, batch: Batch, factor: float) -> torch.Tensor:
-        """One step at this factor of the rate; gives what `gradients` does."""
+    def update(self, batch: Batch, rate: float) -> torch.Tensor:
+        """One step at this learning rate; gives what `gradients` does."""
         said = self._take(batch.query, batch.count, *batch.tensors)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = RATE * factor
+                group["lr"] = rate
             optimizer.step()
         keep = min(AVERAGE, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
@@ -131,11 +132,15 @@ def train(
     workers: int,
     sizes: Sizes | None = None,
     begun: Path | None = None,
+    *,
+    peak: float = RATE,
+    read: float = READ_SHARE,
 ) -> None:
     """Train from the run's checkpoint, or from nothing, until it has been trained for `minutes`, and export to `out`.
 
     begun: folder of a model with which a run begins, see `llm_begin`; None is from nothing. workers: processes that
-    draw the data; 0 draws it here. sizes: of batches; None is what the device can take.
+    draw the data; 0 draws it here. sizes: of batches; None is what the device can take. peak: the highest learning
+    rate. read: share of the twins that are read out.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     folder.mkdir(parents=True, exist_ok=True)
@@ -147,7 +152,7 @@ def train(
     print(f"{count} parameters, {len(run.tokenizer)} tokens, on {device}, step {run.step}", flush=True)
     share = multiprocessing.Value("d", min(1.0, run.seconds / (60 * minutes)))
     sizes = sizes or (GPU if device.type == "cuda" else CPU)
-    data = Batches(run.tokenizer, sizes, seed + 1000 * run.step, share, grown=begun is not None)
+    data = Batches(run.tokenizer, sizes, seed + 1000 * run.step, share, read=read)
     ahead = 4 if workers else None
     pinned = device.type == "cuda"
     loader = DataLoader(data, batch_size=None, num_workers=workers, prefetch_factor=ahead, pin_memory=pinned)
@@ -156,7 +161,7 @@ def train(
     before, began, saved = run.seconds, time.monotonic(), time.monotonic()
     first, seen, steps = run.tokens, torch.zeros(2, device=device), 0
     while share.value < 1:
-        seen += run.update(batch.to(device), rate(share.value))
+        seen += run.update(batch.to(device), peak * rate(share.value))
         steps += 1
         now = time.monotonic()
         run.seconds = before + now - began
@@ -194,11 +199,22 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, help="of training, over all calls; else 10 on a GPU, 240 on a CPU")
     parser.add_argument("--workers", type=int, default=8, help="processes that draw the data")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--begin", type=Path, metavar="MODEL", help="with what another one, no wider, has learned")
+    parser.add_argument("--begin", type=Path, metavar="MODEL", help="with what another one, no larger, has learned")
+    parser.add_argument("--rate", type=float, default=RATE, help="the highest learning rate")
+    parser.add_argument("--read", type=float, default=READ_SHARE, help="share of the twins that are read out")
     options = parser.parse_args()
     out = options.out or options.run / "base"
     minutes = options.minutes or (10 if torch.cuda.is_available() else 240)
-    train(options.run, out, minutes, options.seed, options.workers, begun=options.begin)
+    train(
+        options.run,
+        out,
+        minutes,
+        options.seed,
+        options.workers,
+        begun=options.begin,
+        peak=options.rate,
+        read=options.read,
+    )
 
 
 if __name__ == "__main__":

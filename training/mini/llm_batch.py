@@ -15,12 +15,13 @@ from torch.nn import functional as F
 from torch.utils.data import IterableDataset, get_worker_info
 from transformers import AttentionInterface, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from training.mini.llm_data import QUERIES, Packed, stream
+from training.mini.llm_data import QUERIES, READ_SHARE, READINGS, Packed, stream
 from training.mini.llm_twins import MOST_OBJECTS
 
 PROMPT_WEIGHT = 0.05  # of predicting a token of the prompt, so that twins and queries are read
 WORD_WEIGHT, VERDICT_WEIGHT = 1.5, 6.0  # of a word of an answer, of what keeps or drops an object; of another token 1
 WORD = re.compile(r"Ġ[a-z]+")  # Ġ is a space
+COUNTS = (READINGS + 1, QUERIES + 1)  # a pack is padded to: and the tokens to repeat
 FEWEST, GROWN = 5, 0.3  # at most so many objects at first, and all of them after this share of the time
 
 Flags = NDArray[np.bool_]
@@ -92,7 +93,7 @@ class Shape:
         """That of batches that a pack goes into."""
         twin = -(-len(packed.twin) // sizes.twin) * sizes.twin
         query = -(-max(len(ids) for ids in packed.queries) // sizes.query) * sizes.query
-        count = QUERIES + 1  # and the tokens to repeat; READINGS are no more
+        count = next(most for most in COUNTS if len(packed.queries) <= most)
         return Shape(max(1, sizes.tokens // (twin + count * query)), twin, count, query)
 
 
@@ -177,7 +178,7 @@ class Batches(IterableDataset[Batch]):
     """Batches of one shape each, without end. Every worker of a DataLoader draws its own.
 
     seed: decides all, with the worker's number. share: of the training's time that is over, which other processes move
-    on; the number of objects grows with it, or is from the beginning what it becomes (grown).
+    on; the number of objects grows with it. read: share of the twins that are read out.
     """
 
     def __init__(
@@ -187,10 +188,9 @@ class Batches(IterableDataset[Batch]):
         seed: int,
         share: "Synchronized[float]",
         *,
-        grown: bool = False,
+        read: float = READ_SHARE,
     ) -> None:
-        self._tokenizer, self._sizes, self._seed, self._share = tokenizer, sizes, seed, share
-        self._fewest = MOST_OBJECTS if grown else FEWEST
+        self._tokenizer, self._sizes, self._seed, self._share, self._read = tokenizer, sizes, seed, share, read
         names = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
         self._silent = np.array([name.lstrip(",.").isdigit() for name in names])  # coordinates follow from nothing
         self._words = np.array([bool(WORD.fullmatch(name)) for name in names])
@@ -202,8 +202,8 @@ class Batches(IterableDataset[Batch]):
         rng = random.Random(f"{self._seed} {worker.id if worker else 0}")  # noqa: S311
         waiting: dict[Shape, list[Packed]] = {}
         while True:
-            most = round(self._fewest + (MOST_OBJECTS - self._fewest) * min(1.0, self._share.value / GROWN))
-            packed = next(stream(self._tokenizer, rng, most))
+            most = round(FEWEST + (MOST_OBJECTS - FEWEST) * min(1.0, self._share.value / GROWN))
+            packed = next(stream(self._tokenizer, rng, most, self._read))
             shape = Shape.of(packed, self._sizes)
             alike = waiting.setdefault(shape, [])
             alike.append(packed)

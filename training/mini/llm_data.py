@@ -27,9 +27,10 @@ PARTS_SHARE = 0.4  # of the twins are of parts
 READ_SHARE = 0.1  # of the twins are read out
 PATH_SHARE = 0.5  # of the queries are answered by a path
 UNKNOWN_SHARE, GROUP_SHARE = 0.06, 0.06  # of the queries; of groups where the twin has one
-QUERIES = READINGS = 6  # about one twin: queries at most, readings always
+QUERIES, READINGS = 6, 2  # about one twin: queries at most, readings always
 REPEATED = 24  # tokens, at most
 DIRECT_WEIGHT = 4.0  # of a token of a direct answer, where one of a path, or that is read out or repeated, counts 1
+PLACE_WEIGHT = 4.0  # likewise of a place that is read out
 READ_OUT = ("semantic", "kind", "size", "color", "pattern", "material", "part", "place")  # and relations to one row
 
 
@@ -53,13 +54,15 @@ def direct(indices: Sequence[int]) -> str:
     return render_answer([Step(step=1, criterion=DIRECT, decisions=decisions, otherwise=FITS_NOT)], indices)
 
 
-def stream(tokenizer: PreTrainedTokenizerFast, rng: random.Random, most: int = MOST_OBJECTS) -> Iterator[Packed]:
-    """Twins of up to `most` objects with queries, without end, decided by `rng`."""
+def stream(
+    tokenizer: PreTrainedTokenizerFast, rng: random.Random, most: int = MOST_OBJECTS, read: float = READ_SHARE
+) -> Iterator[Packed]:
+    """Twins of up to `most` objects with queries, without end, decided by `rng`. read: share that is read out."""
     while True:
         level: Level = "part" if rng.random() < PARTS_SHARE else "object"
         objects, size = draw(rng, most, level)
         things = take_apart(objects)
-        if texts := (readings if rng.random() < READ_SHARE else queries)(things, size, rng):
+        if texts := (readings if rng.random() < read else queries)(things, size, rng):
             yield pack(tokenizer, things, size, texts, rng)
 
 
@@ -97,8 +100,9 @@ def asked(
 
 
 def readings(things: Sequence[Thing], size: Size, rng: random.Random) -> list[tuple[str, str, float]]:
-    """What is to be read out, that, and its weight."""
-    return [(*_reading(things, size, rng), 1.0) for _ in range(READINGS)]
+    """What is to be read out, that, and its weight: the place always, which is the last that is learned."""
+    others = [_reading(things, size, rng) for _ in range(READINGS - 1)]
+    return [(*read_out(things, "place", size), PLACE_WEIGHT), *((*other, 1.0) for other in others)]
 
 
 def read_out(things: Sequence[Thing], what: str, size: Size) -> tuple[str, str]:

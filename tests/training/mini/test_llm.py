@@ -25,7 +25,7 @@ from training.mini.llm_lines import UNIT, samples
 from training.mini.llm_text import ASSISTANT, END, build
 from training.mini.llm_twins import MOST_ROWS, draw
 from training.scenes.queries import Asker
-from training.scenes.things import rows, take_apart
+from training.scenes.things import place, rows, take_apart
 from training.scenes.vocabulary import held_out
 from training.segdt.schema import faults
 
@@ -115,12 +115,13 @@ def test_what_is_read_out_is_what_the_twin_says() -> None:
     objects, size = draw(rng, 6)
     things = take_apart(objects)
     said = {
-        what.split(" ")[-1]: text for what, text, _ in (one for _ in range(30) for one in readings(things, size, rng))
+        what.split(" ")[-1]: text for what, text, _ in (one for _ in range(200) for one in readings(things, size, rng))
     }
     for index, thing in enumerate(things, start=1):
         if thing.semantic:
             assert f'{{"index":{index},"reasoning":"{thing.semantic}"}}' in said["semantic"]
         assert f'{{"index":{index},"reasoning":"{index} ({thing.name}) itself"}}' in said[str(index)]
+        assert f'{{"index":{index},"reasoning":"{place(thing, size)}"}}' in said["place"]
 
 
 def test_lines_are_seg_dt_and_the_same_every_time() -> None:
@@ -234,8 +235,27 @@ def test_a_run_begins_with_what_a_narrower_model_has_learned(tmp_path: Path) -> 
             model.set_attn_implementation("eager")
         assert torch.allclose(wide(ids).logits, narrow(ids).logits, atol=2e-3)  # RMSNorm's epsilon weighs otherwise
     export(wide, TOKENIZER, tmp_path / "wide")
-    with pytest.raises(ValueError, match="has other layers or heads than 4 of 32, or is wider"):
+    with pytest.raises(ValueError, match="has other heads or is larger than 5 layers of 4 heads of 32"):
         begin(narrow, TOKENIZER, tmp_path / "wide")
+
+
+def test_further_layers_come_below_those_of_a_model_and_say_nothing_at_first(tmp_path: Path) -> None:
+    deep = new_model(TOKENIZER, 2)
+    config = copy.deepcopy(deep.config)
+    config.update({"num_hidden_layers": 3, "layer_types": None})
+    export(LlamaForCausalLM(config), TOKENIZER, tmp_path / "flat")
+    begin(deep, TOKENIZER, tmp_path / "flat")
+    flat = LlamaForCausalLM.from_pretrained(tmp_path / "flat", dtype=torch.float32)
+    ids = torch.randint(0, len(TOKENIZER), (1, 12), generator=torch.Generator().manual_seed(0))
+    for model in (deep, flat):
+        model.set_attn_implementation("eager")
+    assert torch.equal(deep(ids).logits, flat(ids).logits)
+    loss = deep(ids, labels=ids).loss
+    loss.backward()
+    for layer, new in zip(deep.model.layers, (True, True, False, False, False), strict=True):
+        written = layer.mlp.down_proj.weight
+        assert written.any() != new
+        assert written.grad.any()  # and learns
 
 
 def test_the_export_loads_as_any_causal_language_model(trained: Path) -> None:
