@@ -110,8 +110,8 @@ def readings(things: Sequence[Thing], size: Size, rng: random.Random) -> list[tu
 def read_out(things: Sequence[Thing], what: str, size: Size, among: Sequence[int] = ()) -> tuple[str, str]:
     """What to read, one of READ_OUT, and for each row, in the form of a decision without a verdict, what it says of
     it. among: indices of the rows that are read, in order; all where it is empty."""
-    asked = f"{READ} {what}" + (f" of {', '.join(map(str, among))}" if among else "")
-    return asked, _listed({i: _said(things[i - 1], what, size) for i in among or range(1, len(things) + 1)})
+    query = f"{READ} {what}" + (f" of {', '.join(map(str, among))}" if among else "")
+    return query, _listed({i: _said(things[i - 1], what, size) for i in among or range(1, len(things) + 1)})
 
 
 def _some(things: Sequence[Thing], rng: random.Random) -> list[int]:
