@@ -7,6 +7,8 @@ import numpy.typing as npt
 
 from dtwinseger.twin import Granularity
 from training.scenes import Scene
+from training.scenes.criteria import of_place
+from training.scenes.paths import kept
 from training.scenes.queries import Asker, Query
 from training.scenes.things import take_apart
 from training.scenes.twins import true_twin
@@ -17,7 +19,7 @@ QUERY = np.dtype(
     [
         ("text", f"S{LONGEST}"),  # UTF-8
         ("granularity", np.uint8),  # index into GRANULARITIES
-        ("fits", np.uint64),  # bit i: row i of the twin, of parts where they are asked for, passes the first step
+        ("fits", np.uint64),  # bit i: row i of the twin, of parts where they are asked for, could be what is asked for
     ]
 )
 
@@ -31,13 +33,16 @@ def ask(scene: Scene, rng: random.Random, count: int, *, held_out: bool = False)
     ]
     asked: list[tuple[bytes, int, int]] = []
     while len(asked) < count:
-        query = askers[len(asked) % 3 == 0].draw()
+        asker = askers[len(asked) % 3 == 0]
+        query = asker.draw()
         if query is not None and len(query.text.encode()) <= LONGEST:
-            asked.append((query.text.encode(), GRANULARITIES.index(query.granularity), _fits(query)))
+            asked.append((query.text.encode(), GRANULARITIES.index(query.granularity), _fits(query, asker)))
     return np.array(asked, QUERY)
 
 
-def _fits(query: Query) -> int:
-    """Bits of the rows that pass the first step: of what nothing could answer, none."""
-    kept = query.path[0].kept if query.path else query.indices
-    return sum(1 << (index - 1) for index in kept)
+def _fits(query: Query, asker: Asker) -> int:
+    """Bits of the rows that pass the first criterion that asks what a thing is, not where, if there is one: of what
+    nothing could answer, none."""
+    what = [criterion for criterion in query.criteria if not of_place(criterion)] or query.criteria
+    fitting = kept(asker.things, asker.size, what[:1]) if what else query.indices
+    return sum(1 << (index - 1) for index in fitting)

@@ -7,7 +7,7 @@ one thing. And a few random tokens are to be repeated, which gives each token of
 """
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerFast
@@ -28,7 +28,6 @@ READ_SHARE = 0.1  # of the twins are read out
 PATH_SHARE = 0.5  # of the queries are answered by a path
 UNKNOWN_SHARE, GROUP_SHARE = 0.06, 0.06  # of the queries; of groups where the twin has one
 QUERIES, READINGS = 6, 2  # about one twin: queries at most, readings always
-MOST_READ = 6  # rows, where a few are read out
 REPEATED = 24  # tokens, at most
 DIRECT_WEIGHT = 4.0  # of a token of a direct answer, where one of a path, or that is read out or repeated, counts 1
 PLACE_WEIGHT = 4.0  # likewise of a place that is read out
@@ -103,22 +102,13 @@ def asked(
 def readings(things: Sequence[Thing], size: Size, rng: random.Random) -> list[tuple[str, str, float]]:
     """What is to be read out, that, and its weight: the place always, which is the last that is learned."""
     others = [_reading(things, size, rng) for _ in range(READINGS - 1)]
-    place_read = read_out(things, "place", size, _some(things, rng))
-    return [(*place_read, PLACE_WEIGHT), *((*other, 1.0) for other in others)]
+    return [(*read_out(things, "place", size), PLACE_WEIGHT), *((*other, 1.0) for other in others)]
 
 
-def read_out(things: Sequence[Thing], what: str, size: Size, among: Sequence[int] = ()) -> tuple[str, str]:
+def read_out(things: Sequence[Thing], what: str, size: Size) -> tuple[str, str]:
     """What to read, one of READ_OUT, and for each row, in the form of a decision without a verdict, what it says of
-    it. among: indices of the rows that are read, in order; all where it is empty."""
-    query = f"{READ} {what}" + (f" of {', '.join(map(str, among))}" if among else "")
-    return query, _listed({i: _said(things[i - 1], what, size) for i in among or range(1, len(things) + 1)})
-
-
-def _some(things: Sequence[Thing], rng: random.Random) -> list[int]:
-    """Half of the time the indices of a few rows: to read what the next row says is not to find a row. Else none."""
-    if rng.random() < 0.5:
-        return []
-    return sorted(rng.sample(range(1, len(things) + 1), rng.randint(1, min(len(things), MOST_READ))))
+    it."""
+    return f"{READ} {what}", _listed([_said(thing, what, size) for thing in things])
 
 
 def pack(
@@ -153,9 +143,9 @@ def _reading(things: Sequence[Thing], size: Size, rng: random.Random) -> tuple[s
     """As `read_out`, or how every row relates to one."""
     if rng.random() < 0.35:
         target = rng.randint(1, len(things))
-        said = {index: _related(things, index, target) for index in range(1, len(things) + 1)}
+        said = [_related(things, index, target) for index in range(1, len(things) + 1)]
         return f"{READ} {target}", _listed(said)
-    return read_out(things, rng.choice(READ_OUT), size, _some(things, rng))
+    return read_out(things, rng.choice(READ_OUT), size)
 
 
 def _said(thing: Thing, what: str, size: Size) -> str:
@@ -181,5 +171,5 @@ def _related(things: Sequence[Thing], index: int, target: int) -> str:
     return f"not related to {called}"
 
 
-def _listed(said: Mapping[int, str]) -> str:
-    return ",".join(f'{{"index":{index},"reasoning":"{text}"}}' for index, text in said.items())
+def _listed(said: Sequence[str]) -> str:
+    return ",".join(f'{{"index":{index},"reasoning":"{text}"}}' for index, text in enumerate(said, start=1))

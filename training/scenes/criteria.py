@@ -226,6 +226,11 @@ class Together:
 Criterion = IsKind | Is | IsPart | OfKind | Place | Not | Relates | Missing | Extreme | Edge | Together
 
 
+def of_place(criterion: Criterion) -> bool:
+    """Whether it asks where a thing is in the image."""
+    return isinstance(criterion, Place) or (isinstance(criterion, Not) and isinstance(criterion.that, Place))
+
+
 def near(things: Sequence[Thing], index: int, other: int) -> str | None:
     """How the twin says that the two are close, if it does: next to, overlapping, or one inside of the other."""
     for relation in things[index - 1].relations:

@@ -55,7 +55,7 @@ class Asker:
         self, things: Sequence[Thing], size: tuple[int, int], rng: random.Random, *, held_out: bool = False
     ) -> None:
         speaker = Speaker(things, size, rng, held_out)
-        self.rng = rng
+        self.things, self.size, self.rng = things, size, rng
         self.makers: dict[str, tuple[float, Callable[[], Query | None]]] = {
             name: (weight, partial(maker, speaker))
             for name, (weight, maker) in (OF_PARTS if speaker.of_parts else OF_OBJECTS).items()

@@ -74,7 +74,7 @@ def superlative(speaker: Speaker) -> Query | None:
 def extreme(speaker: Speaker, look: Look) -> tuple[list[Criterion], str] | None:
     """An order that clearly has an end among at least two that look so, and the word for it; None where it has none.
 
-    To a side, by place first and then, of what is left, by its edge.
+    To a side, by a place that some are not in, and then, of what is left, by its edge.
     """
     among = speaker.fitting(look)
     if len(among) < 2:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from dtwinseger.twin import Granularity, Step
 from training.scenes import phrases
-from training.scenes.criteria import Criterion
+from training.scenes.criteria import Criterion, of_place
 from training.scenes.looks import Look
 from training.scenes.paths import kept, solve
 from training.scenes.phrases import Phrasings
@@ -120,7 +120,11 @@ class Speaker:
         return text
 
     def query(self, kind: str, text: str, steps: Sequence[Criterion], granularity: Granularity | None = None) -> Query:
-        """The query with its answer and path; for a group where several answer, unless told otherwise."""
+        """The query with its answer and path; for a group where several answer, unless told otherwise.
+
+        Places come first in it: of all rows in turn they are read, of the few that are left hardly.
+        """
+        steps = sorted(steps, key=lambda step: not of_place(step))
         indices, path = solve(self.things, self.size, steps)
         found: Granularity = "group" if len(indices) > 1 else "object"
         phrasing: Literal["seen", "held_out"] = "held_out" if self.held_out else "seen"
