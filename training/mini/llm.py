@@ -108,13 +108,13 @@ class Run:
         torch.save(state | parts | {"optimizers": [one.state_dict() for one in self.optimizers]}, fresh)
         os.replace(fresh, self._file)
 
-    def update(self, batch: Batch, rate: float) -> torch.Tensor:
+    def update(self, batch: Batch, at_rate: float) -> torch.Tensor:
         """One step at this learning rate; gives what `gradients` does."""
         said = self._take(batch.query, batch.count, *batch.tensors)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = at_rate
             optimizer.step()
         keep = min(AVERAGE, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
@@ -203,6 +203,8 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=RATE, help="the highest learning rate")
     parser.add_argument("--read", type=float, default=READ_SHARE, help="share of the twins that are read out")
     options = parser.parse_args()
+    if options.rate <= 0 or not 0 <= options.read <= 1:
+        parser.error("--rate is above 0, and --read a share from 0 to 1")
     out = options.out or options.run / "base"
     minutes = options.minutes or (10 if torch.cuda.is_available() else 240)
     train(

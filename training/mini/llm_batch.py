@@ -21,7 +21,7 @@ from training.mini.llm_twins import MOST_OBJECTS
 PROMPT_WEIGHT = 0.05  # of predicting a token of the prompt, so that twins and queries are read
 WORD_WEIGHT, VERDICT_WEIGHT = 1.5, 6.0  # of a word of an answer, of what keeps or drops an object; of another token 1
 WORD = re.compile(r"Ġ[a-z]+")  # Ġ is a space
-COUNTS = (READINGS + 1, QUERIES + 1)  # a pack is padded to: and the tokens to repeat
+COUNTS = (READINGS + 1, QUERIES + 1)  # that packs are padded to; 1 is the tokens to repeat
 FEWEST, GROWN = 5, 0.3  # at most so many objects at first, and all of them after this share of the time
 
 Flags = NDArray[np.bool_]

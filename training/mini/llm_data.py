@@ -24,7 +24,7 @@ from training.scenes.words import article
 
 ROWS_SHARE = 0.15  # of the twins are rows, the others JSON
 PARTS_SHARE = 0.4  # of the twins are of parts
-READ_SHARE = 0.1  # of the twins are read out
+READ_SHARE = 0.3  # of the twins are read out
 PATH_SHARE = 0.5  # of the queries are answered by a path
 UNKNOWN_SHARE, GROUP_SHARE = 0.06, 0.06  # of the queries; of groups where the twin has one
 QUERIES, READINGS = 6, 2  # about one twin: queries at most, readings always

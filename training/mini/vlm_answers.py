@@ -42,7 +42,7 @@ FRAGMENTS = (
 def semantics(record: Any, query: Any | None) -> Semantics:
     """What a mask shows in the light of a query: of shown.RECORD and of asked.QUERY, or None.
 
-    Relevant is what passes the first step of the query's path.
+    Relevant is what could be what the query asks for, wherever it is (asked.QUERY).
     """
     if record["kind"] == BACKGROUND:
         return Semantics(semantic="the background", category="background")

@@ -17,12 +17,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
 from dtwinseger.prompts import REASONING, REASONING_ROWS, reask, reasoning
 from dtwinseger.twin import render_answer, violations
 from dtwinseger.twin.text import RENDERINGS
-from training.mini.llm import export, loss_of, new_model, rate, train
+from training.mini.llm import export, loss_of, main, new_model, rate, train
 from training.mini.llm_batch import VERDICT_WEIGHT, Batches, Shape, Sizes, collate, states
 from training.mini.llm_begin import begin
-from training.mini.llm_data import Packed, direct, readings, stream
+from training.mini.llm_data import QUERIES, READINGS, Packed, direct, readings, stream
 from training.mini.llm_lines import UNIT, samples
-from training.mini.llm_text import ASSISTANT, END, build
+from training.mini.llm_text import ASSISTANT, END, READ, build
 from training.mini.llm_twins import MOST_ROWS, draw
 from training.scenes.queries import Asker
 from training.scenes.things import place, rows, take_apart
@@ -122,6 +122,27 @@ def test_what_is_read_out_is_what_the_twin_says() -> None:
             assert f'{{"index":{index},"reasoning":"{thing.semantic}"}}' in said["semantic"]
         assert f'{{"index":{index},"reasoning":"{index} ({thing.name}) itself"}}' in said[str(index)]
         assert f'{{"index":{index},"reasoning":"{place(thing, size)}"}}' in said["place"]
+
+
+def test_a_share_of_the_twins_is_read_out_in_packs_of_their_own_shape() -> None:
+    for read, begins in ((1.0, True), (0.0, False)):
+        for packed in islice(stream(TOKENIZER, random.Random(4), 4, read=read), 20):
+            assert (READ in TOKENIZER.decode(packed.queries[0])) == begins
+            if begins:
+                assert len(packed.queries) == READINGS + 1 == Shape.of(packed, SMALL).count
+    shapes = {Shape.of(packed, SMALL).count for packed in islice(stream(TOKENIZER, random.Random(4), 4), 40)}
+    assert shapes == {READINGS + 1, QUERIES + 1}
+
+
+@pytest.mark.parametrize("wrong", [["--read", "1.5"], ["--read", "-0.1"], ["--rate", "0"]])
+def test_a_share_or_a_rate_that_is_none_is_refused(
+    wrong: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["llm", "--run", str(tmp_path / "run"), *wrong])
+    with pytest.raises(SystemExit):
+        main()
+    assert "--rate is above 0, and --read a share from 0 to 1" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_lines_are_seg_dt_and_the_same_every_time() -> None:

@@ -8,6 +8,7 @@ from functools import cache
 import pytest
 
 from dtwinseger.twin import render_twin, violations
+from training.mini.asked import ask
 from training.scenes import COLORS, KINDS, SIZES, casting, phrases, render_scene, strange
 from training.scenes.asked import faithful
 from training.scenes.criteria import SIDES
@@ -18,7 +19,7 @@ from training.scenes.queries import QUERY_KINDS, Asker, Query, groups
 from training.scenes.things import Thing, place, rows, take_apart
 from training.scenes.twins import Level, true_twin
 from training.scenes.uses import DOES, FOR
-from training.scenes.vocabulary import held_out
+from training.scenes.vocabulary import MATERIALS, PATTERNS, held_out
 from training.scenes.words import CLASSES, part_plural, plural
 from training.scenes.world import Scene
 
@@ -27,6 +28,7 @@ SEEDS = range(20_000, 20_014)
 LEVELS: tuple[Level, ...] = ("object", "part")
 EMPTY = ("none", "unknown")
 WORD = re.compile(r"[a-z]+")
+AT_TOP_OR_BOTTOM = re.compile(r"[a-z] (in|at|on) the (top|bottom)( left| right)?[?.]?$")
 
 
 @cache
@@ -172,6 +174,20 @@ def test_the_one_at_the_end_of_an_order_is_there_by_its_numbers() -> None:
         else:
             values = {index: thing.area_percent * (1 if word == "largest" else -1) for index, thing in judged.items()}
         assert [index for index, value in values.items() if value == max(values.values())] == list(query.indices)
+
+
+def test_what_could_be_what_is_asked_for_is_so_wherever_it_is() -> None:
+    checked = 0
+    for seed in SEEDS:
+        for record in ask(scene(seed), random.Random(seed), 60):
+            text = record["text"].decode().lower()
+            said = set(WORD.findall(text))
+            named, looks = said & KINDS.keys(), said & {*COLORS, *SIZES, *PATTERNS, *MATERIALS}
+            if len(named) == 1 and not looks and AT_TOP_OR_BOTTOM.search(text):
+                like = [thing.kind in named for thing in things(seed)]
+                assert [bool(int(record["fits"]) >> i & 1) for i in range(len(like))] == like, text
+                checked += 1
+    assert checked > 5
 
 
 def test_the_furthest_to_a_side_is_first_told_apart_by_place() -> None:

@@ -122,7 +122,7 @@ class Speaker:
     def query(self, kind: str, text: str, steps: Sequence[Criterion], granularity: Granularity | None = None) -> Query:
         """The query with its answer and path; for a group where several answer, unless told otherwise.
 
-        Places come first in it: of all rows in turn they are read, of the few that are left hardly.
+        Places come first in it: they are judged of all rows in turn, as they are read out (training.mini.llm_data).
         """
         steps = sorted(steps, key=lambda step: not of_place(step))
         indices, path = solve(self.things, self.size, steps)
