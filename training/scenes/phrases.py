@@ -19,49 +19,49 @@ ONE = Phrasings(
         "the {np}", "{np}", "find the {np}", "where is the {np}?", "show me the {np}", "segment the {np}",
         "which one is the {np}?", "please select the {np}", "I am looking for the {np}", "can you see the {np}?",
     ),
-    ("please show me where the {np} is", "can you find the {np}?"),
+    ("can you show me the {np}?", "please find the {np}"),
 )  # fmt: skip
 SEVERAL = Phrasings(
     (
         "the {nps}", "all the {nps}", "all {nps}", "find the {nps}", "find all the {nps}", "where are the {nps}?",
         "every {np}", "show me all {nps}", "segment the {nps}", "please select all {nps}", "which ones are the {nps}?",
     ),
-    ("please find every {np}", "can you see all the {nps}?", "show me where the {nps} are"),
+    ("can you show me all the {nps}?", "please segment every {np}", "I am looking for all the {nps}"),
 )  # fmt: skip
 SEVERAL_TOLD = Phrasings(  # {nps} says its number itself: "mug and chairs"
     (
         "the {nps}", "find the {nps}", "where are the {nps}?", "show me the {nps}", "segment the {nps}",
         "please select the {nps}", "I am looking for the {nps}", "which ones are the {nps}?",
     ),
-    ("show me where the {nps} are", "can you find the {nps}?"),
+    ("can you show me the {nps}?", "please find the {nps}"),
 )  # fmt: skip
 COUNTED = Phrasings(
     (
         "the {n} {nps}", "{all_n} {nps}", "find the {n} {nps}", "where are the {n} {nps}?", "segment the {n} {nps}",
         "please select {all_n} {nps}", "{n} {nps}", "the group of {n} {nps}",
     ),
-    ("show me where the {n} {nps} are", "can you find {all_n} {nps}?"),
+    ("please show me the {n} {nps}", "can you see {all_n} {nps}?"),
 )  # fmt: skip
 ONLY = Phrasings(
     (
         "the only {np}", "the single {np}", "find the only {np}", "where is the only {np}?", "the one and only {np}",
         "show me the single {np}", "segment the only {np}", "which one is the only {np}?",
     ),
-    ("please select the single {np}", "can you see the only {np}?"),
+    ("can you find the single {np}?", "please show me the only {np}"),
 )  # fmt: skip
 WHOLE_CLASS = Phrasings(  # {nps} is a word that has no plural: "fruit"
     (
         "all the {nps}", "the {nps}", "all {nps}", "find the {nps}", "find all the {nps}", "where is all the {nps}?",
         "show me the {nps}", "segment all the {nps}", "please select the {nps}",
     ),
-    ("show me where the {nps} is", "can you find all the {nps}?"),
+    ("please find all the {nps}", "can you see the {nps}?"),
 )  # fmt: skip
 ANY = Phrasings(
     (
         "{a_np}", "find {a_np}", "is there {a_np}?", "show me {a_np}", "where can I see {a_np}?", "segment {a_np}",
         "what is {a_np}?", "I am looking for {a_np}",
     ),
-    ("can you find {a_np}?", "where is there {a_np}?"),
+    ("please show me {a_np}", "can you see {a_np}?"),
 )  # fmt: skip
 
 # Asked by place alone, by a relation alone, and by both sides. {place} is "at the top left".
@@ -70,7 +70,7 @@ AT_PLACE = Phrasings(
         "what is {place}?", "the thing {place}", "the object {place}", "find the thing {place}", "the one {place}",
         "what do you see {place}?", "show me what is {place}", "segment the object {place}",
     ),
-    ("where is the thing {place}?", "please select what is {place}"),
+    ("can you see what is {place}?", "please find the object {place}"),
 )  # fmt: skip
 RELATED = Phrasings(
     (
@@ -78,7 +78,7 @@ RELATED = Phrasings(
         "which object is {relation}?", "show me what is {relation}", "what do you see {relation}?",
         "what can you find {relation}?",
     ),
-    ("please select the object {relation}", "find what is {relation}"),
+    ("can you find the thing {relation}?", "where is the object {relation}?"),
 )  # fmt: skip
 
 PREDICATES = {
@@ -136,7 +136,7 @@ EXCEPT = Phrasings(
         "show me the {nps} without the {word} {ones}", "where are the {nps} except the {word} {ones}?",
         "please select all the {nps} but the {word} {ones}",
     ),
-    ("find every {np} except the {word} {ones}", "segment the {nps} but not the {word} {ones}"),
+    ("please show me all the {nps} except the {word} {ones}", "can you find every {np} but the {word} {ones}?"),
 )  # fmt: skip
 NOT_KIND_ONE = Phrasings(
     (
@@ -144,7 +144,7 @@ NOT_KIND_ONE = Phrasings(
         "which one is not {a_np}?", "the object that isn't {a_np}", "show me what is not {a_np}",
         "the only thing that is not {a_np}",
     ),
-    ("please select the object that is not {a_np}", "which object isn't {a_np}?"),
+    ("can you find the one that is not {a_np}?", "segment what is not {a_np}"),
 )  # fmt: skip
 NOT_KIND = Phrasings(
     (
@@ -152,7 +152,7 @@ NOT_KIND = Phrasings(
         "what is not {a_np}?", "find everything but the {nps}", "all the objects that are not {nps}",
         "show me everything except the {nps}", "everything that isn't {a_np}", "which things are not {nps}?",
     ),
-    ("please select everything except the {nps}", "find all things that are not {nps}"),
+    ("segment all the objects that are not {nps}", "can you see everything that is not {a_np}?"),
 )  # fmt: skip
 
 # What a thing is for. {use} is "keeps me dry" or "would keep me dry"; {verb} is "sit on".
@@ -162,7 +162,7 @@ DOING_ONE = Phrasings(
         "find something that {use}", "I need something that {use}", "is there anything that {use}?",
         "segment the object that {use}", "which one {use}?",
     ),
-    ("please find what {use}", "I am looking for something that {use}"),
+    ("can you find what {use}?", "please select the object that {use}"),
 )  # fmt: skip
 DOING = Phrasings(
     (
@@ -170,7 +170,7 @@ DOING = Phrasings(
         "show me everything that {use}", "which things {use}?", "segment all the objects that {use}",
         "the things that {use}",
     ),
-    ("please find everything that {use}", "show me all the objects that {use}"),
+    ("can you find everything that {use}?", "please select all the things that {use}"),
 )  # fmt: skip
 FOR_ONE = Phrasings(
     (
@@ -178,7 +178,7 @@ FOR_ONE = Phrasings(
         "find something to {verb}", "I need something to {verb}", "which object can I {verb}?", "I want to {verb} it",
         "what is there to {verb}?", "the thing that I can {verb}", "show me something to {verb}",
     ),
-    ("I am looking for something to {verb}", "is there anything I can {verb}?", "which one would I {verb}?"),
+    ("can you find something to {verb}?", "please show me something to {verb}", "where is something to {verb}?"),
 )  # fmt: skip
 FOR = Phrasings(
     (
@@ -186,7 +186,7 @@ FOR = Phrasings(
         "all that I could {verb}", "show me everything to {verb}", "which things would I {verb}?",
         "the things that I can {verb}",
     ),
-    ("please find everything to {verb}", "show me all the objects I can {verb}"),
+    ("can you find everything I can {verb}?", "please select all the things to {verb}"),
 )  # fmt: skip
 
 # Several as one. {np} is "bowl of apples".
@@ -195,7 +195,7 @@ GROUP = Phrasings(
         "the {np}", "{np}", "find the {np}", "where is the {np}?", "show me the {np}", "segment the {np}",
         "the whole {np}", "which objects make up the {np}?", "please select the {np}",
     ),
-    ("can you see the whole {np}?", "please show me where the {np} is"),
+    ("can you find the {np}?", "I am looking for the whole {np}"),
 )  # fmt: skip
 # Kind -> what several of it together are called.
 GROUPED: dict[str, tuple[str, ...]] = {
@@ -219,7 +219,7 @@ PART = Phrasings(
         "show me the {part} of the {np}", "segment the {np}'s {part}", "the {part} that belongs to the {np}",
         "please select the {part} of the {np}", "which part is the {part} of the {np}?",
     ),
-    ("show me the {np}'s {part}", "can you find the {part} of the {np}?", "where {be} the {np}'s {part}?"),
+    ("can you see the {np}'s {part}?", "please find the {part} of the {np}", "I am looking for the {np}'s {part}"),
 )  # fmt: skip
 PARTS = Phrasings(
     (
@@ -227,9 +227,9 @@ PARTS = Phrasings(
         "where are the {parts} of the {nps}?", "show me the {parts} of the {nps}", "every {part} of the {nps}",
         "segment the {parts} of all {nps}", "please select the {parts} of the {nps}",
     ),
-    ("can you find all the {parts} of the {nps}?", "show me every {part} of the {nps}"),
+    ("please find every {part} of the {nps}", "can you see the {parts} of all the {nps}?"),
 )  # fmt: skip
 PART_USED = Phrasings(
     ("{use}?", "{use}?", "{use}?", "show me {use}", "find it: {use}?", "{use}? segment it", "{use}? show me"),
-    ("{use}? please show me", "can you see {use}?"),
+    ("{use}? can you show me?", "please find it: {use}?"),
 )
