@@ -1,4 +1,4 @@
-"""What each character of an answer weighs in the loss (Eq. 10): structure, reasoning and decisions, final indices."""
+"""What each character of an answer weighs in the loss (Eq. 10): structure, criteria, decisions, final indices."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -20,8 +20,9 @@ class Weights:
     """
 
     structure: Positive = 1.0  # keys and punctuation of the JSON, and the end of the turn
-    reasoning: Positive = 2.0  # criteria, and of each decision its index, reasoning and refined semantic
-    verdict: Positive = 2.0  # of each decision, keep or drop
+    criterion: Positive = 2.0  # of each step, and whether another step follows
+    reasoning: Positive = 2.0  # of each decision, and its refined semantic
+    verdict: Positive = 2.0  # of each decision, which object it is on, and keep or drop
     indices: Positive = 4.0  # of the answer, and the bracket that closes them: [] is an answer
     prompt: Annotated[float, Field(ge=0)] = (
         0.0  # instruction, twin and query; 0.05 helps a model that is trained from scratch
@@ -41,23 +42,26 @@ def answer_weights(path: Sequence[Step], indices: Sequence[int], weights: Weight
 
 
 def _pieces(path: Sequence[Step], indices: Sequence[int], weights: Weights) -> Iterator[tuple[str, float]]:
-    structure, reasoning = weights.structure, weights.reasoning
+    structure, reasoning, verdict = weights.structure, weights.reasoning, weights.verdict
+    of_decision = {"index": verdict, "reasoning": reasoning, "keep": verdict, "semantic": reasoning}
     yield '{"path":[', structure
     for number, step in enumerate(path):
-        yield f'{"," if number else ""}{{"step":{step.step},"criterion":', structure
-        yield _json(step.criterion), reasoning
+        yield "," if number else "", weights.criterion
+        yield f'{{"step":{step.step},"criterion":', structure
+        yield _json(step.criterion), weights.criterion
         yield ',"decisions":[', structure
         for place, decision in enumerate(step.decisions):
             yield "," if place else "", structure
             yield "{", structure
             for field, (key, value) in enumerate(decision.model_dump().items()):
                 yield f'{"," if field else ""}"{key}":', structure
-                yield _json(value), weights.verdict if key == "keep" else reasoning
+                yield _json(value), of_decision[key]
             yield "}", structure
         yield '],"otherwise":', structure
         yield _json(step.otherwise), reasoning
         yield "}", structure
-    yield '],"indices":[', structure
+    yield "]", weights.criterion
+    yield ',"indices":[', structure
     yield _json(list(indices))[1:], weights.indices
     yield "}", structure
 

@@ -34,7 +34,7 @@ def test_prompt_and_answer_are_what_the_reasoner_asks_and_parses() -> None:
     assert all(made.weights[asked:])
 
 
-def test_structure_reasoning_verdicts_and_indices_weigh_what_they_should() -> None:
+def test_criteria_reasoning_verdicts_and_indices_weigh_what_they_should() -> None:
     path = (
         Step(
             step=1,
@@ -45,14 +45,18 @@ def test_structure_reasoning_verdicts_and_indices_weigh_what_they_should() -> No
             ),
             otherwise="far",
         ),
+        Step(step=2, criterion="is red", decisions=(), otherwise=None),
     )
-    text, weights = answer_weights(path, [1], Weights(verdict=3))
-    assert text == render_answer(path, [1])
-    heavy = "".join(character if weight == 2 else " " for character, weight in zip(text, weights, strict=True)).split()
-    assert heavy == ['"is', '\\"wet\\""', "1", '"a', 'mug"', '"é"', "12", '"漢"', "null", '"far"']
-    verdicts = "".join(character if weight == 3 else " " for character, weight in zip(text, weights, strict=True))
-    assert verdicts.split() == ["true", "false"]
-    assert "".join(character for character, weight in zip(text, weights, strict=True) if weight == 4) == "1]"
+    text, weights = answer_weights(path, [], Weights(criterion=3, verdict=5))
+    assert text == render_answer(path, [])
+
+    def weighing(wanted: float) -> list[str]:
+        return "".join(one if weight == wanted else " " for one, weight in zip(text, weights, strict=True)).split()
+
+    assert weighing(3) == ['"is', '\\"wet\\""', ",", '"is', 'red"', "]"]  # a further step, and that there is none
+    assert weighing(5) == ["1", "true", "12", "false"]
+    assert weighing(2) == ['"a', 'mug"', '"é"', '"漢"', "null", '"far"', "null"]
+    assert weighing(4) == ["]"]
 
 
 def test_an_empty_answer_has_weight_where_it_is_decided() -> None:
