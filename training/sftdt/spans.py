@@ -21,7 +21,7 @@ class Weights:
 
     structure: Positive = 1.0  # keys and punctuation of the JSON, and the end of the turn
     criterion: Positive = 2.0  # of each step, and whether another step follows
-    reasoning: Positive = 2.0  # of each decision, and its refined semantic
+    reasoning: Positive = 2.0  # of each decision, its refined semantic, and `otherwise`
     verdict: Positive = 2.0  # of each decision, which object it is on, and keep or drop
     indices: Positive = 4.0  # of the answer, and the bracket that closes them: [] is an answer
     prompt: Annotated[float, Field(ge=0)] = (
