@@ -32,7 +32,7 @@ from training.sftdt.record import Record, RunError
 from training.sftdt.train import WeightedTrainer, arguments, prepare, train
 
 SAMPLES = 11  # no multiple of 2 or 8: the last update of an epoch is a short one
-EVEN = {"structure": 1, "reasoning": 1, "verdict": 1, "indices": 1}
+EVEN = {"structure": 1, "criterion": 1, "reasoning": 1, "verdict": 1, "indices": 1}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -110,7 +110,7 @@ def test_batch_8_is_batch_1_accumulated_8_times(base: Path, data: Path, whole: P
 def test_all_weights_doubled_change_nothing_and_one_alone_does(
     base: Path, data: Path, whole: Path, tmp_path: Path
 ) -> None:
-    doubled = {"structure": 2, "reasoning": 4, "verdict": 4, "indices": 8}
+    doubled = {"structure": 2, "criterion": 4, "reasoning": 4, "verdict": 4, "indices": 8}
     train(base, [data], tmp_path / "doubled", config(weights=doubled))
     require_same(tmp_path / "doubled", whole)
     train(base, [data], tmp_path / "other", config(weights={"indices": 8}))
