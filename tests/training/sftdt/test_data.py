@@ -45,18 +45,18 @@ def test_criteria_reasoning_verdicts_and_indices_weigh_what_they_should() -> Non
             ),
             otherwise="far",
         ),
-        Step(step=2, criterion="is red", decisions=(), otherwise=None),
+        Step(step=2, criterion="is red", decisions=(Decision(index=1, reasoning="is red", keep=True, semantic="b"),)),
     )
-    text, weights = answer_weights(path, [], Weights(criterion=3, verdict=5))
-    assert text == render_answer(path, [])
+    text, weights = answer_weights(path, [1], Weights(criterion=3, verdict=5))
+    assert text == render_answer(path, [1])
 
     def weighing(wanted: float) -> list[str]:
         return "".join(one if weight == wanted else " " for one, weight in zip(text, weights, strict=True)).split()
 
     assert weighing(3) == ['"is', '\\"wet\\""', ",", '"is', 'red"', "]"]  # a further step, and that there is none
-    assert weighing(5) == ["1", "true", "12", "false"]
-    assert weighing(2) == ['"a', 'mug"', '"é"', '"漢"', "null", '"far"', "null"]
-    assert weighing(4) == ["]"]
+    assert weighing(5) == ["1", "true", "12", "false", "1", "true"]
+    assert weighing(2) == ['"a', 'mug"', '"é"', '"漢"', "null", '"far"', '"is', 'red"', '"b"', "null"]
+    assert weighing(4) == ["1]"]
 
 
 def test_an_empty_answer_has_weight_where_it_is_decided() -> None:
