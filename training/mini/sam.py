@@ -20,7 +20,7 @@ from training.mini.sam_data import Batch, Raw, prompted, taken
 from training.mini.sam_model import CONFIG, Decoded, begin, build_sam, decode, encode
 from training.mini.scene_store import Store, open_store
 
-NAME, VERSION = "dtwin-mini-sam", "2.2"
+NAME, VERSION = "dtwin-mini-sam", "2.3"
 IOU_THRESHOLD = 0.5  # recommended until `benchmarks.sam_quality --tune` has chosen one
 
 

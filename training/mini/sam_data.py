@@ -74,7 +74,7 @@ def prompted(
     """Each image at `prompts` points; flipped, zoomed and jittered in color at random, or as it is.
 
     mean, deviation: [3, 1, 1] of SAM's pixels. A quarter of the points lie on the ground; the others in parts drawn by
-    the square root of their area.
+    the cube root of their area.
     """
     device, count = raw.images.device, len(raw.images)
     step = torch.arange(SIDE, device=device)
@@ -175,7 +175,7 @@ def _points(
     """[B, prompts, 2] x and y; of the first quarter of them on the ground."""
     count, device = len(owners), owners.device
     ground = prompts // 4
-    weights = shares.sum(dim=2).sqrt()
+    weights = shares.sum(dim=2) ** (1 / 3)
     weights[:, OUTSIDE] = 0
     weights[:, 0] = 1e-6  # where a window holds nothing else
     drawn = torch.multinomial(weights, prompts - ground, replacement=True, generator=generator)
