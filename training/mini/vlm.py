@@ -89,9 +89,9 @@ def pixels(pictures: Tensor) -> Tensor:
 
 
 def loss_of(
-    model: LlavaForConditionalGeneration, hints: Hints, batch: Batch, device: torch.device
+    model: LlavaForConditionalGeneration, hints: Hints | None, batch: Batch, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """The mean cross-entropy of the answers' tokens, and that of the hints where there are records."""
+    """The mean cross-entropy of the answers' tokens, and that of the hints where there are hints and records."""
     ids, labels, pictures = (to(tensor, device) for tensor in (batch.ids, batch.labels, batch.pictures))
     with torch.autocast(device.type, torch.bfloat16):
         # Padding is at the right, where no token of an answer sees it, so causality is all the mask that is needed.
@@ -99,7 +99,7 @@ def loss_of(
         targets = labels[:, 1:]
         learned = targets != -100
         logits = model.lm_head(out.last_hidden_state[:, :-1][learned])
-    if not len(batch.records):
+    if hints is None or not len(batch.records):
         return F.cross_entropy(logits.float(), targets[learned]), logits.new_zeros((), dtype=torch.float32)
     features = out.image_hidden_states[: 2 * TOKENS_PER_PICTURE * len(batch.records)]
     features = features.reshape(len(batch.records), 2, TOKENS_PER_PICTURE, -1)
@@ -126,8 +126,8 @@ def train(
     """Train for `recipe.minutes`, from the checkpoint in `work` where there is one; export to `output` as it goes.
 
     scenes, perceived: folders that `training.mini.render` fills, or has filled; of the second one, from when it holds
-    ENOUGH scenes, half of the examples are. begun: folder of a VLM with whose weights a training begins; then
-    the hints weigh nothing (`recipe.hint_weight` is not used), since their untrained readings would spoil them.
+    ENOUGH scenes, half of the examples are. begun: folder of a VLM with whose weights a training begins; then there
+    are no hints (`recipe.hint_weight` is not used), since their untrained readings would spoil the weights.
     """
     stores = [open_store(scenes)]
     processor = vocabulary(stores[0], recipe.spoken_scenes)
@@ -138,9 +138,8 @@ def train(
     model.train().to(device)
     # On a CPU the backward pass of the eager one takes half the time of the fused one.
     model.set_attn_implementation("sdpa" if device.type == "cuda" else "eager")
-    hint_weight = 0.0 if begun else recipe.hint_weight
-    hints = Hints(model.config.text_config.hidden_size).to(device)
-    modules = nn.ModuleDict({"model": model, "hints": hints})
+    hints = None if begun else Hints(model.config.text_config.hidden_size).to(device)
+    modules = nn.ModuleDict({"model": model} if hints is None else {"model": model, "hints": hints})
     optimizing = optimizers(modules, inside, recipe.learning_rate, recipe.weight_decay)
     average = Average(model, recipe.average)
     checkpoint = work / "checkpoint.pt"
@@ -177,7 +176,7 @@ def train(
                 for group in optimizer.param_groups:
                     group["lr"] = recipe.learning_rate * clock.rate(recipe.warmup)
             loss, hint = loss_of(model, hints, batch, device)
-            (loss + hint_weight * hint).backward()
+            (loss + recipe.hint_weight * hint).backward()
             nn.utils.clip_grad_norm_(modules.parameters(), 1.0)
             for optimizer in optimizing:
                 optimizer.step()

@@ -203,6 +203,16 @@ def test_padding_changes_no_loss(store: Store, processor: LlavaProcessor, sequen
     assert one == pytest.approx(other, rel=1e-3)
 
 
+def test_a_training_without_hints_has_the_loss_of_the_answers_alone(
+    store: Store, processor: LlavaProcessor, sequences: Sequences
+) -> None:
+    batch, model = drawn(store, sequences), make_model(processor.tokenizer, 0).eval()
+    with torch.no_grad():
+        (loss, hint), (alone, none) = (loss_of(model, hints, batch, CPU) for hints in (Hints(HIDDEN), None))
+    assert alone == loss
+    assert hint > none == 0
+
+
 @deprecated
 def test_training_resumes_and_what_is_saved_fits_the_repository_and_answers(
     folder: Path, store: Store, tmp_path: Path
@@ -221,6 +231,15 @@ def test_training_resumes_and_what_is_saved_fits_the_repository_and_answers(
     assert all(torch.allclose(after["average"][name], value, atol=1e-3) for name, value in kept.items())
     asked = [prompts.granularity(query, views.png(render_scene(0).image)) for query in ("the kite", "kites")]
     assert told(model, processor, asked) == [told(model, processor, [one])[0] for one in asked]
+
+
+@deprecated
+def test_a_training_that_begins_with_a_model_keeps_no_hints(folder: Path, store: Store, tmp_path: Path) -> None:
+    recipe = Recipe(minutes=0.01, batch=4, spoken_scenes=len(store.done))
+    train(recipe, folder, None, tmp_path / "work", tmp_path / "out", CPU, BUNDLED)
+    state = torch.load(tmp_path / "work" / "checkpoint.pt", weights_only=True)
+    assert state["step"] > 0
+    assert {name.partition(".")[0] for name in state["modules"]} == {"model"}
 
 
 def test_a_training_begins_with_the_words_that_both_models_have(processor: LlavaProcessor) -> None:
