@@ -16,7 +16,7 @@ from training.mini import vlm_answers as answers
 from training.mini.course import Average, Clock, best_device, optimizers, prefetched, save, set_up, to
 from training.mini.scene_store import Store, open_store
 from training.mini.vlm_data import TOKENS_PER_PICTURE, Batch, Sequences, draw
-from training.mini.vlm_model import begin, make_model, make_processor
+from training.mini.vlm_model import begin, make_model, make_processor, words
 from training.mini.vlm_model import save as export
 from training.scenes.vocabulary import COLORS, KINDS, MATERIALS, PATTERNS, SIZES
 
@@ -107,11 +107,12 @@ def loss_of(
     return F.cross_entropy(logits.float(), targets[learned]), hints(features, wanted)
 
 
-def vocabulary(store: Store, scenes: int) -> LlavaProcessor:
-    """A processor that knows the words of the first `scenes` scenes; waits for them."""
+def vocabulary(store: Store, scenes: int, begun: Path | None = None) -> LlavaProcessor:
+    """A processor that knows the words of the first `scenes` scenes, for which it waits, and of the VLM in `begun`."""
     store.wait_for_first(scenes)
     spoken = {text.decode() for text in store.queries[:scenes]["text"].ravel()}
-    return make_processor(answers.texts(sorted(spoken)), answers.FRAGMENTS)
+    known = words(LlavaProcessor.from_pretrained(begun)) if begun else []
+    return make_processor([*answers.texts(sorted(spoken)), *known], answers.FRAGMENTS)
 
 
 def train(
@@ -130,7 +131,7 @@ def train(
     are no hints (`recipe.hint_weight` is not used), since their untrained readings would spoil the weights.
     """
     stores = [open_store(scenes)]
-    processor = vocabulary(stores[0], recipe.spoken_scenes)
+    processor = vocabulary(stores[0], recipe.spoken_scenes, begun)
     sequences = Sequences(processor)
     model = make_model(processor.tokenizer, recipe.seed)
     if begun:

@@ -68,6 +68,12 @@ def make_processor(texts: Iterable[str], fragments: Sequence[str]) -> LlavaProce
     )
 
 
+def words(processor: LlavaProcessor) -> list[str]:
+    """The words and numbers that are one token of `processor` each: " mast", "12"."""
+    texts = (processor.tokenizer.decode(token) for token in range(len(processor.tokenizer)))
+    return [text for text in texts if re.fullmatch(r" ?[A-Za-z]+|\d+", text)]
+
+
 def make_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlavaForConditionalGeneration:
     """The model with fresh weights, float32."""
     pad, end, image = (tokenizer.convert_tokens_to_ids(token) for token in (PAD, END, IMAGE))

@@ -242,6 +242,13 @@ def test_a_training_that_begins_with_a_model_keeps_no_hints(folder: Path, store:
     assert {name.partition(".")[0] for name in state["modules"]} == {"model"}
 
 
+def test_a_training_that_begins_with_a_model_keeps_its_words(store: Store, processor: LlavaProcessor) -> None:
+    later, before = vocabulary(store, 6, BUNDLED).tokenizer.get_vocab(), load(BUNDLED)[1].tokenizer.get_vocab()
+    scenes = processor.tokenizer.get_vocab()
+    assert before.keys() - scenes.keys()
+    assert later.keys() == before.keys() | scenes.keys()
+
+
 def test_a_training_begins_with_the_words_that_both_models_have(processor: LlavaProcessor) -> None:
     bundled, known = load(BUNDLED)
     model = make_model(processor.tokenizer, 0)
