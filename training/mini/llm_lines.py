@@ -29,15 +29,17 @@ QUERIES = 4  # about one twin
 UNIT = 500  # samples that are decided by one seed and made at once
 
 
-def samples(unit: int, seed: int, parts: float = PARTS_SHARE, kinds: Sequence[str] = ()) -> Iterator[SegDTSample]:
+def samples(
+    unit: int, seed: int, parts: float = PARTS_SHARE, kinds: Sequence[str] = (), most: int = MOST_OBJECTS
+) -> Iterator[SegDTSample]:
     """UNIT samples, decided by their number and the seed. parts: share of the twins that are of parts. kinds: of the
-    queries, all where it is empty.
+    queries, all where it is empty. most: objects of a twin, whose parts are more.
     """
     rng = random.Random(f"lines {seed} {unit}")  # noqa: S311
     made = 0
     while made < UNIT:
         level: Level = "part" if rng.random() < parts else "object"
-        objects, size = draw(rng, MOST_OBJECTS, level)
+        objects, size = draw(rng, most, level)
         things = take_apart(objects)
         image = SegDTImage(
             width=size[1], height=size[0], sha256=hashlib.sha256().hexdigest(), file=f"{GENERATOR}-{unit}-{made}"
@@ -59,17 +61,18 @@ def samples(unit: int, seed: int, parts: float = PARTS_SHARE, kinds: Sequence[st
             made += 1
 
 
-def lines(unit: int, seed: int, parts: float, kinds: Sequence[str]) -> str:
+def lines(unit: int, seed: int, parts: float, kinds: Sequence[str], most: int) -> str:
     """The samples of a unit as lines."""
-    return "".join(sample.line() + "\n" for sample in samples(unit, seed, parts, kinds))
+    return "".join(sample.line() + "\n" for sample in samples(unit, seed, parts, kinds, most))
 
 
-def write(file: Path, count: int, seed: int, parts: float, kinds: Sequence[str], workers: int) -> None:
+def write(file: Path, count: int, seed: int, parts: float, kinds: Sequence[str], most: int, workers: int) -> None:
     """Write `count` samples, rounded up to whole units; the file is there when it is whole."""
     file.parent.mkdir(parents=True, exist_ok=True)
     fresh = file.with_suffix(".new")
     with multiprocessing.Pool(workers) as pool, fresh.open("w") as out:
-        for text in pool.imap(partial(lines, seed=seed, parts=parts, kinds=kinds), range(-(-count // UNIT))):
+        made = partial(lines, seed=seed, parts=parts, kinds=kinds, most=most)
+        for text in pool.imap(made, range(-(-count // UNIT))):
             out.write(text)
     os.replace(fresh, file)
 
@@ -81,6 +84,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--parts", type=float, default=PARTS_SHARE, help="share of the twins that are of parts")
     parser.add_argument("--kind", action="append", choices=QUERY_KINDS, help="of query, repeated; all without it")
+    parser.add_argument("--most", type=int, default=MOST_OBJECTS, help="objects of a twin")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
     offered = {
@@ -88,8 +92,10 @@ def main() -> None:
     }
     if options.kind and offered.isdisjoint(options.kind):
         parser.error(f"twins at --parts {options.parts:g} are not asked for {', '.join(options.kind)}")
+    if options.most < 1:
+        parser.error("--most is 1 or more")
     began = time.monotonic()
-    write(options.file, options.samples, options.seed, options.parts, options.kind or (), options.workers)
+    write(options.file, options.samples, options.seed, options.parts, options.kind or (), options.most, options.workers)
     print(f"{options.file}: {options.file.stat().st_size / 1e6:,.0f} MB in {time.monotonic() - began:.0f} s")
 
 

@@ -157,6 +157,11 @@ def test_lines_are_of_the_kinds_that_are_asked_for() -> None:
     assert {one.provenance.generator for one in some} == {"twins:superlative", "twins:two_step"}
 
 
+def test_lines_are_of_twins_as_small_as_is_asked_for() -> None:
+    largest = [max(len(one.dt0) for one in islice(samples(3, seed=1, parts=0, most=most), 40)) for most in (2, 14)]
+    assert largest[0] <= 5 < 12 <= largest[1]  # perception adds the background, a second outline, something stray
+
+
 def test_some_objects_are_perceived_as_their_parts() -> None:
     rng = random.Random(4)
     twins = [take_apart(draw(rng)[0]) for _ in range(200)]
