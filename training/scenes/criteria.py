@@ -190,6 +190,35 @@ class Extreme:
 # Side -> the coordinate of the box that decides, and whether the greatest wins.
 SIDES = {"leftmost": (0, False), "topmost": (1, False), "rightmost": (2, True), "lowest": (3, True)}
 _BEHIND = {"leftmost": "right of", "topmost": "below", "rightmost": "left of", "lowest": "above"}
+_BEYOND = {"leftmost": "left of", "topmost": "above", "rightmost": "right of", "lowest": "below"}
+
+
+@dataclass(frozen=True)
+class UpTo:
+    """Further to a side, by its centroid, than all that are left and come before it: the last of those is the furthest.
+
+    Each is judged by its place and by one other's, so that none looks ahead and a decision is one comparison, which
+    places alone decide wherever they differ.
+    """
+
+    side: str
+
+    def criterion(self) -> str:
+        return f"is the {self.side} up to it"
+
+    def judge(self, things: Sequence[Thing], index: int, among: Among, size: Size) -> Verdict:
+        where = place(things[index - 1], size)
+        before = [other for other in among if other < index]
+        if not before:
+            return where, True
+        best = max(before, key=lambda other: self._reach(things[other - 1]))
+        further = self._reach(things[index - 1]) - self._reach(things[best - 1])
+        relation = f"is {(_BEHIND if further > 0 else _BEYOND)[self.side]} it" if further else "is as far"
+        return f"{where}; {best} ({things[best - 1].name}) {relation}", further > 0
+
+    def _reach(self, thing: Thing) -> float:
+        corner, greatest = SIDES[self.side]
+        return thing.centroid[corner % 2] * (1 if greatest else -1)
 
 
 @dataclass(frozen=True)
@@ -223,7 +252,7 @@ class Together:
         return "alone", False
 
 
-Criterion = IsKind | Is | IsPart | OfKind | Place | Not | Relates | Missing | Extreme | Edge | Together
+Criterion = IsKind | Is | IsPart | OfKind | Place | Not | Relates | Missing | Extreme | UpTo | Edge | Together
 
 
 def of_place(criterion: Criterion) -> bool:

@@ -1,8 +1,11 @@
 """Queries about true twins: clear, of every kind, with paths that obey the rules, and the same for the same seed."""
 
+import itertools
+import math
 import random
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -11,9 +14,9 @@ from dtwinseger.twin import render_twin, violations
 from training.mini.asked import ask
 from training.scenes import COLORS, KINDS, SIZES, casting, phrases, render_scene, strange
 from training.scenes.asked import faithful
-from training.scenes.criteria import SIDES
+from training.scenes.criteria import SIDES, UpTo
 from training.scenes.part_uses import PART_USES
-from training.scenes.paths import MOST_STEPS, THIRDS, pairs
+from training.scenes.paths import MOST_STEPS, pairs
 from training.scenes.phrases import Phrasings
 from training.scenes.queries import QUERY_KINDS, Asker, Query, groups
 from training.scenes.things import Thing, place, rows, take_apart
@@ -166,8 +169,9 @@ def test_what_is_asked_for_by_relation_is_listed_in_the_twin() -> None:
 def test_the_one_at_the_end_of_an_order_is_there_by_its_numbers() -> None:
     for seed, query in asked("object", "superlative"):
         last = query.path[-1]
-        judged = {d.index: things(seed)[d.index - 1] for d in last.decisions}
         word = last.criterion.removeprefix("is the ").split(",")[0]
+        among = query.path[-2 if word in SIDES else -1].decisions
+        judged = {d.index: things(seed)[d.index - 1] for d in among}
         if word in SIDES:
             corner, greatest = SIDES[word]
             values = {index: thing.bbox[corner] * (1 if greatest else -1) for index, thing in judged.items()}
@@ -190,17 +194,31 @@ def test_what_could_be_what_is_asked_for_is_so_wherever_it_is() -> None:
     assert checked > 5
 
 
-def test_the_furthest_to_a_side_is_first_told_apart_by_place() -> None:
-    narrowed = 0
+def test_the_furthest_to_a_side_is_the_last_that_is_further_than_all_before_it() -> None:
+    several = 0
     for seed, query in asked("object", "superlative"):
         side = query.path[-1].criterion.removeprefix("is the ").split(",")[0]
         if side not in SIDES:
             continue
-        near, far = THIRDS[side]
-        left = [place(things(seed)[d.index - 1], SIZE).split() for d in query.path[-1].decisions]
-        assert len({"near" if near in where else "far" if far in where else "between" for where in left}) == 1
-        narrowed += query.path[0].criterion in (f"is at the {near}", f"is not at the {far}")
-    assert narrowed > 5
+        *_, scan, end = query.path
+        assert scan.criterion == f"is the {side} up to it"
+        corner, greatest = SIDES[side]
+        reached = [(1 if greatest else -1) * things(seed)[d.index - 1].centroid[corner % 2] for d in scan.decisions]
+        before = [-math.inf, *itertools.accumulate(reached, max)]
+        assert [d.keep for d in scan.decisions] == [far > best for far, best in zip(reached, before, strict=False)]
+        assert scan.kept[-1:] == end.kept == list(query.indices)
+        several += len(scan.kept) > 1
+    assert several > 5
+
+
+def test_a_decision_up_to_a_side_compares_with_the_furthest_before() -> None:
+    mugs = [replace(things(0)[0], centroid=(x, 128.0), kind="mug") for x in (128.0, 128.0, 200.0, 20.0)]
+    assert [UpTo("leftmost").judge(mugs, index, (1, 2, 3, 4), SIZE) for index in (1, 2, 3, 4)] == [
+        ("in the center", True),
+        ("in the center; 1 (mug) is as far", False),
+        ("at the right; 1 (mug) is left of it", False),
+        ("at the left; 1 (mug) is right of it", True),
+    ]
 
 
 def test_groups_are_rendered_and_asked_for_under_the_same_names() -> None:

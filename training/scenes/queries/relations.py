@@ -1,7 +1,7 @@
 """Queries by where a thing is: its place, what the twin relates it to, the end of an order that it is at."""
 
 from training.scenes import phrases
-from training.scenes.criteria import SIDES, Criterion, Edge, Extreme, Place, Relates
+from training.scenes.criteria import SIDES, Criterion, Edge, Extreme, Place, Relates, UpTo
 from training.scenes.looks import Look
 from training.scenes.paths import complete, furthest, nearing, pairs
 from training.scenes.queries.speaker import Query, Speaker
@@ -74,7 +74,8 @@ def superlative(speaker: Speaker) -> Query | None:
 def extreme(speaker: Speaker, look: Look) -> tuple[list[Criterion], str] | None:
     """An order that clearly has an end among at least two that look so, and the word for it; None where it has none.
 
-    To a side, by a place that some are not in, and then, of what is left, by its edge.
+    To a side, by what is the furthest up to each, and of those by its edge: the last. Of all things, which are many, by
+    a place that some are not in before.
     """
     among = speaker.fitting(look)
     if len(among) < 2:
@@ -86,8 +87,8 @@ def extreme(speaker: Speaker, look: Look) -> tuple[list[Criterion], str] | None:
         if best is None:
             return None
         edge = Edge(word, best, speaker.things[best - 1].name)
-        near = nearing(speaker.things, speaker.size, among, word, best)
-        return ([near, edge] if near else [edge]), said
+        near = None if look.steps() else nearing(speaker.things, speaker.size, among, word, best)
+        return [*([near] if near else []), UpTo(word), edge], said
     first, second = among[:2] if word == "largest" else among[:-3:-1]
     if speaker.things[first - 1].area_percent == speaker.things[second - 1].area_percent:
         return None  # the text does not tell them apart
