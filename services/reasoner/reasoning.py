@@ -15,6 +15,7 @@ from services.reasoner.reading import Reading
 from services.reasoner.votes import confidence, elected, majority
 
 TEMPERATURE = 0.7  # of every vote but the first, which is the answer that one vote gives
+FURTHER_TEMPERATURE = 1.0  # where no vote is valid: to leave the path that failed
 
 
 async def reason(
@@ -65,7 +66,7 @@ async def _voted(
     a_call_s = (clock() - began) / 2  # an invalid vote has asked twice
     if more < 1 or not all(_is_invalid(problem) for problem in problems) or not calls.time_for(a_call_s):
         raise problems[0]
-    votes, _ = await _asked(calls, messages, present, [TEMPERATURE] * more, tries=1)
+    votes, _ = await _asked(calls, messages, present, [FURTHER_TEMPERATURE] * more, tries=1)
     if not votes:
         raise problems[0]
     return votes, [f"{problems[0].detail}; this is what most of the {len(votes)} valid among {more} more answers keep"]

@@ -24,7 +24,7 @@ class ReasonerSettings(ServiceSettings):
     logprobs: bool = False  # whether the engine gives log-probabilities, which measure an answer's confidence
     rendering: Rendering = "json"  # of the twin; rows takes fewer tokens
     twin_tokens: Annotated[int, Field(ge=1)] | None = None  # of a rendered twin, at most; None is no limit
-    further_samples: Annotated[int, Field(ge=0, le=9)] = 3  # asked for where no vote is valid
+    further_samples: Annotated[int, Field(ge=0, le=9)] = 5  # asked for where no vote is valid
     adapters: str | None = None  # a JSON object, name -> the engine's name for it; or the path of a file with one
     adapter: str | None = None  # the default one by its name; None is the first
     tuned: bool | None = None  # whether the engine's model is tuned on paths; None: as its folder's record says

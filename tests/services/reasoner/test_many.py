@@ -62,7 +62,7 @@ def test_a_query_that_fails_is_its_own_error_and_is_counted(monkeypatch: pytest.
     assert second.error
     assert (second.error.code, second.error.request_id) == ("upstream_invalid", "mine")
     assert kept(third) == (1,)
-    assert told.usage.calls == 7  # the nonsense was sent back once, then three more answers were asked for
+    assert told.usage.calls == 9  # the nonsense was sent back once, then five more answers were asked for
 
 
 def test_votes_count_for_each_query(monkeypatch: pytest.MonkeyPatch) -> None:

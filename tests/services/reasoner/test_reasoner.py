@@ -89,7 +89,7 @@ def test_invalid_answers_alone_are_a_problem_never_a_guess(monkeypatch: pytest.M
     response, engine = ask(monkeypatch, wrong)
     assert response.status_code == 502
     assert response.json()["code"] == "upstream_invalid"
-    assert len(engine.requests) == 5  # asked, sent back once, three further samples
+    assert len(engine.requests) == 7  # asked, sent back once, five further samples
 
 
 def test_a_refusal_is_an_invalid_upstream(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,16 +167,16 @@ def test_a_schema_with_the_twins_own_indices_is_sent_where_the_engine_can_be_hel
 
 def test_further_answers_decide_by_majority_where_none_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = Says("The kite is number 2.")
-    script = [wrong, wrong, decide({2}), wrong, decide({2})]
+    script = [wrong, wrong, decide({2}), wrong, decide({2}), wrong, wrong]
     response, engine = ask(monkeypatch, *script, REASONER_ENGINE_MAX_IN_FLIGHT="1")
     answer = response.json()
     assert answer["indices"] == [2]
     assert answer["confidence"] == {"2": 1.0}
-    assert answer["usage"]["calls"] == 5
+    assert answer["usage"]["calls"] == 7
     (warning,) = answer["warnings"]
     assert warning.startswith("the model scripted answered twice wrongly: ")
-    assert warning.endswith("this is what most of the 2 valid among 3 more answers keep")
-    assert [request["temperature"] > 0 for request in engine.requests] == [False, False, True, True, True]
+    assert warning.endswith("this is what most of the 2 valid among 5 more answers keep")
+    assert [request["temperature"] for request in engine.requests] == [0, 0, *[1] * 5]
     assert engine.requests[2]["messages"] == engine.requests[0]["messages"]
 
 
@@ -185,7 +185,7 @@ def test_further_answers_decide_by_majority_where_none_is_valid(monkeypatch: pyt
     [
         (Says("no"), {"REASONER_FURTHER_SAMPLES": "0"}, 2),
         (Says("no"), {"REASONER_FURTHER_SAMPLES": "1"}, 3),
-        (Says("half an ans", finish_reason="length"), {}, 4),
+        (Says("half an ans", finish_reason="length"), {}, 6),
         (Says(None, refusal="No."), {}, 1),
         (Fails(400), {}, 1),
         (Fails(404), {}, 1),
