@@ -36,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, help="TOML file; without one it is the paper's schedule on one device")
     parser.add_argument("--base", type=Path, help="folder of the base model")
-    parser.add_argument("--data", type=Path, nargs="+", help="Seg-DT files")
+    parser.add_argument("--data", type=Path, nargs="+", action="extend", help="Seg-DT files")
     parser.add_argument("--run", type=Path, help="folder of the run: checkpoints, run card, adapter")
     parser.add_argument("--begin", type=Path, metavar="ADAPTER", help="an adapter of the base to train further")
     parser.add_argument("--plan", type=int, metavar="TOKENS", help="print memory by part for samples of so many tokens")

@@ -261,6 +261,16 @@ def test_running_out_of_memory_says_what_helps(
         command.main()
 
 
+def test_files_are_added_by_one_option_or_by_several(
+    base: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = tmp_path / "first.jsonl"
+    words = ["--base", str(base), "--data", str(missing), "--data", str(data), "--run", str(tmp_path / "run")]
+    monkeypatch.setattr(sys, "argv", ["command", *words])
+    with pytest.raises(SystemExit, match=r"error: .*first\.jsonl"):
+        command.main()
+
+
 def test_the_defaults_are_the_papers_schedule() -> None:
     defaults = Config()
     assert (defaults.epochs, defaults.schedule, defaults.accumulation) == (5, "cosine", 8)
