@@ -84,7 +84,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--parts", type=float, default=PARTS_SHARE, help="share of the twins that are of parts")
     parser.add_argument("--kind", action="append", choices=QUERY_KINDS, help="of query, repeated; all without it")
-    parser.add_argument("--most", type=int, default=MOST_OBJECTS, help="objects of a twin")
+    parser.add_argument("--most", type=int, default=MOST_OBJECTS, help="objects of a twin, at most")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
     offered = {

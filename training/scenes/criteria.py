@@ -197,8 +197,8 @@ _BEYOND = {"leftmost": "left of", "topmost": "above", "rightmost": "right of", "
 class UpTo:
     """Further to a side, by its centroid, than all that are left and come before it: the last of those is the furthest.
 
-    Each is judged by its place and by one other's, so that none looks ahead and a decision is one comparison, which
-    places alone decide wherever they differ.
+    Each is judged by its place and by one other's, so that none looks ahead and a decision is one comparison: places
+    alone decide it where one is nearer to the side.
     """
 
     side: str
